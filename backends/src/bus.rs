@@ -1,0 +1,222 @@
+//! The port to the broker, which has custody of everything that is not yet done.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// A queue of the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Events on their way to a window.
+    Events,
+    /// Batches on their way to their first attempts.
+    Deliveries,
+    /// Deliveries that wait for a further attempt; consumed with a prefetch of its own, so that old trouble
+    /// never stands before fresh news.
+    Redeliveries,
+}
+
+impl Queue {
+    /// Every queue.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Deliveries, Self::Redeliveries];
+
+    /// The name of the queue in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Deliveries => "deliveries",
+            Self::Redeliveries => "redeliveries",
+        }
+    }
+}
+
+/// A message on its way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Identifies the message among those in flight; a repeated publish carries the same id.
+    pub id: String,
+    /// What decides the shard: messages of equal keys stay in order.
+    pub key: String,
+    /// Headers, by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether an earlier publish of it may have succeeded.
+    pub maybe_repeated: bool,
+}
+
+/// A message handed to a consumer, together with the duty to settle it.
+#[derive(Debug)]
+pub struct Received {
+    /// The id it was published with.
+    pub id: String,
+    /// Headers, by lower-case name.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+    /// Whether it may have been handed out, or published, before.
+    pub maybe_repeated: bool,
+    /// The duty to settle it.
+    pub receipt: Receipt,
+}
+
+impl Received {
+    /// The header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How much stands on a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages ready or handed out, not settled.
+    pub messages: u64,
+    /// Messages that wait for their time.
+    pub delayed: u64,
+    /// The bytes of both.
+    pub bytes: u64,
+}
+
+/// A message that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its place among the dead letters; later ones are larger.
+    pub position: u64,
+    /// The queue it came from.
+    pub queue: Queue,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// The id it was published with.
+    pub id: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// A publish that did not succeed, by what its caller should do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// It is not stored and will not be until someone mends the broker's topology.
+    #[error("the message cannot be routed: {0}")]
+    Unroutable(String),
+    /// It is not stored; try again later.
+    #[error("the bus does not take the message now: {0}")]
+    Unavailable(String),
+    /// It may or may not be stored: publish it again under the same id, flagged `maybe_repeated`.
+    #[error("it is unknown whether the message was stored: {0}")]
+    Unknown(String),
+}
+
+/// An operation of the bus that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BusError {
+    /// The receipt is of an earlier connection: the message comes again, so count this and go on.
+    #[error("the receipt is stale")]
+    Stale,
+    /// The bus is away; try again later.
+    #[error("the bus is away: {0}")]
+    Away(String),
+}
+
+/// The broker.
+///
+/// Every future may be dropped at any await: a publish then has an unknown result, and a message whose
+/// receipt is dropped comes back.
+#[async_trait]
+pub trait Bus: fmt::Debug + Send + Sync {
+    /// Returns once the message is durable on `queue`.
+    async fn publish(&self, queue: Queue, message: Outgoing) -> Result<(), PublishError>;
+
+    /// Returns once the message is durable, to appear on `queue` when `delay` has passed, or a little later.
+    async fn publish_after(&self, queue: Queue, message: Outgoing, delay: Duration) -> Result<(), PublishError>;
+
+    /// Starts to consume `queue`, with at most `prefetch` messages handed out and not settled.
+    async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError>;
+
+    /// How much stands on `queue`.
+    async fn depth(&self, queue: Queue) -> Result<Depth, BusError>;
+
+    /// Up to `limit` dead letters after `position`, oldest first. Reading does not consume them.
+    async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError>;
+}
+
+/// What an adapter does for a [`Consumer`].
+#[async_trait]
+pub trait Consume: fmt::Debug + Send {
+    /// See [`Consumer::next`].
+    async fn next(&mut self) -> Option<Received>;
+}
+
+/// A running consumer. Dropping it stops consumption; messages already handed out stay theirs who hold them.
+#[derive(Debug)]
+pub struct Consumer(Box<dyn Consume>);
+
+impl Consumer {
+    /// Wraps an adapter's consumer.
+    pub fn new(consume: impl Consume + 'static) -> Self {
+        Self(Box::new(consume))
+    }
+
+    /// The next message; none once the bus is closed. While the broker is away this waits.
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Received> {
+        self.0.next().await
+    }
+}
+
+/// How a message is settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// Its work is durable elsewhere.
+    Ack,
+    /// It goes back to its queue.
+    Requeue,
+    /// It is given up and kept among the dead letters.
+    DeadLetter {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What an adapter does for a [`Receipt`]. Dropped before it has settled, the message comes back.
+#[async_trait]
+pub trait Settle: fmt::Debug + Send {
+    /// Settles the message.
+    async fn settle(&mut self, settlement: Settlement) -> Result<(), BusError>;
+}
+
+/// The duty to settle one message. Dropping it gives the message back to its queue.
+#[derive(Debug)]
+#[must_use = "a dropped receipt makes the message come back"]
+pub struct Receipt(Box<dyn Settle>);
+
+impl Receipt {
+    /// Wraps an adapter's receipt.
+    pub fn new(settle: impl Settle + 'static) -> Self {
+        Self(Box::new(settle))
+    }
+
+    /// The message's work is durable elsewhere. Returns once the bus has taken note; a crash right after
+    /// may still make the message come back.
+    pub async fn ack(mut self) -> Result<(), BusError> {
+        self.0.settle(Settlement::Ack).await
+    }
+
+    /// The message goes back to its queue at once.
+    pub async fn requeue(mut self) -> Result<(), BusError> {
+        self.0.settle(Settlement::Requeue).await
+    }
+
+    /// The message is given up. Returns once it is durable among the dead letters, its reason with it.
+    pub async fn dead_letter(mut self, reason: impl Into<String> + Send) -> Result<(), BusError> {
+        self.0.settle(Settlement::DeadLetter { reason: reason.into() }).await
+    }
+}

@@ -1,0 +1,1 @@
+//! The adapters that need no servers: `SQLite` in a data folder.

@@ -1,0 +1,47 @@
+//! The delivery: one body owed to one webhook.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Batch;
+use crate::ids::{AttemptId, DeliveryId, WebhookId};
+use crate::order::Order;
+
+/// One body owed to one webhook, as it stands before its next attempt.
+///
+/// It carries what changed, never the URL or a secret: those are looked up when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The `webhook-id` header of every attempt.
+    pub id: DeliveryId,
+    /// Whom it is owed to.
+    pub webhook: WebhookId,
+    /// 0 for the push itself; a redelivery that a person asked for has a number of its own.
+    #[serde(default)]
+    pub request: u32,
+    /// The number of the next attempt, from 1.
+    pub ordinal: u32,
+    /// The earliest time of the next attempt; a message that arrives before it goes back to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// What it is about: the whole batch, or the part of it that one change makes.
+    pub content: Batch,
+}
+
+impl Delivery {
+    /// The attempt that comes next.
+    pub fn attempt_id(&self) -> AttemptId {
+        AttemptId { delivery: self.id.clone(), request: self.request, ordinal: self.ordinal }
+    }
+
+    /// The newest order it is about.
+    pub fn order(&self) -> Option<&Order> {
+        self.content.newest()
+    }
+
+    /// The same delivery before its attempt after this one, not to start before `not_before`.
+    #[must_use]
+    pub fn retried(&self, not_before: Timestamp) -> Self {
+        Self { ordinal: self.ordinal + 1, not_before: Some(not_before), ..self.clone() }
+    }
+}

@@ -1,0 +1,25 @@
+//! Dockbell's vocabulary and wire formats: every word that two of its processes must agree on.
+//!
+//! Nothing here does I/O or draws a random number, and only [`clock::SystemClock`] reads a clock: time and
+//! chance are arguments.
+
+#![warn(missing_docs)]
+
+pub mod address;
+pub mod batch;
+pub mod clock;
+pub mod delivery;
+pub mod event;
+pub mod ids;
+pub mod input;
+pub mod message;
+pub mod names;
+pub mod order;
+pub mod outcome;
+pub mod output;
+pub mod pattern;
+pub mod secret;
+pub mod signature;
+pub mod target;
+pub mod trace;
+pub mod webhook;

@@ -1,0 +1,63 @@
+//! What receivers get: one body and its headers, in the dialect that the webhook names.
+
+mod alin;
+mod batch;
+mod dockerhub;
+
+use jiff::Timestamp;
+
+use crate::batch::{Batch, Change};
+use crate::webhook::Format;
+
+/// The `User-Agent` of attempts whose format does not prescribe another.
+pub const USER_AGENT: &str = concat!("Dockbell/", env!("CARGO_PKG_VERSION"));
+
+/// The largest body that is ever sent, in bytes (Argo CD Image Updater and Argo Events refuse more).
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// One POST without its signature: equal inputs yield equal bytes, on every attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The headers of the format, by lower-case name. `content-length` and `host` follow from the rest.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The body cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The content of a delivery is empty: there is nothing to say.
+    #[error("the delivery holds no change")]
+    Empty,
+    /// The body would exceed [`BODY_LIMIT`].
+    #[error("the body would exceed {BODY_LIMIT} bytes")]
+    TooLarge,
+}
+
+/// Writes the POST for `content` in `format`. `first_seen` is when the repository was first seen; it
+/// stands in for its date of creation where no source tells.
+pub fn render(format: Format, content: &Batch, first_seen: Timestamp) -> Result<Rendered, RenderError> {
+    let change = newest(content).ok_or(RenderError::Empty)?;
+    let rendered = match format {
+        Format::Dockerhub => dockerhub::render(content, change, first_seen),
+        Format::Alin => alin::render(content, change),
+        Format::Batch => batch::render(content),
+    };
+    if rendered.body.len() > BODY_LIMIT { Err(RenderError::TooLarge) } else { Ok(rendered) }
+}
+
+fn newest(content: &Batch) -> Option<&Change> {
+    content.changes.iter().max_by(|a, b| a.order.cmp(&b.order))
+}
+
+fn json(body: &impl serde::Serialize) -> Vec<u8> {
+    #[expect(
+        clippy::expect_used,
+        reason = "maps with non-string keys and failing serializers do not occur in these types"
+    )]
+    serde_json::to_vec(body).expect("a payload has a JSON form")
+}
+
+#[cfg(test)]
+mod tests;

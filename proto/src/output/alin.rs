@@ -1,0 +1,88 @@
+//! The small payload of image, layers and sizes, with the tag in a header of its own.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Rendered, json};
+use crate::batch::{Batch, Change, config_and_layers};
+use crate::event::Reference;
+use crate::names::{Digest, REPOSITORY_LIMIT, TAG_LIMIT};
+
+/// The longest value of the `x-alin-webhook` header: the longest repository, a colon and the longest tag.
+const HEADER_LIMIT: usize = REPOSITORY_LIMIT + 1 + TAG_LIMIT;
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    image: String,
+    image_size: u64,
+    layers: Vec<&'a Digest>,
+    repository: &'a str,
+    repository_size: u64,
+    event: &'static str,
+    timestamp: Timestamp,
+}
+
+pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+    let payload = Payload {
+        image: format!("{}/{}:{}", content.registry, content.repository, change.tag),
+        image_size: sum(blobs(change)),
+        layers: layers(change),
+        repository: content.repository.as_str(),
+        repository_size: repository_size(change),
+        event: "push",
+        timestamp: content.closed_at,
+    };
+    let mut headers = vec![
+        ("user-agent", "WebHook Handler".to_owned()),
+        ("accept-encoding", "gzip, deflate".to_owned()),
+        ("accept", "*/*".to_owned()),
+        ("connection", "keep-alive".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    // A name that does not fit a header must not keep its body from arriving.
+    headers.extend(header_value(content, change).map(|value| ("x-alin-webhook", value)));
+    Rendered { headers, body: json(&payload) }
+}
+
+/// Config and layers of the image, or of the platforms of the index as far as their pushes were reported.
+fn blobs(change: &Change) -> impl Iterator<Item = &Reference> {
+    change.blobs.iter().chain(change.children.iter().flat_map(|child| &child.blobs))
+}
+
+/// The digests of the layers, each once, in the order of the manifests.
+fn layers(change: &Change) -> Vec<&Digest> {
+    let manifests = std::iter::once(&change.blobs).chain(change.children.iter().map(|child| &child.blobs));
+    let mut seen = BTreeSet::new();
+    let layers = manifests.flat_map(|blobs| config_and_layers(blobs).1);
+    layers.map(|layer| &layer.digest).filter(|digest| seen.insert(*digest)).collect()
+}
+
+/// All that is known to be stored for the change: manifests, configs and layers.
+fn repository_size(change: &Change) -> u64 {
+    let manifests = change.children.iter().filter_map(|child| child.size).chain(change.size);
+    manifests.fold(sum(blobs(change)), u64::saturating_add)
+}
+
+/// The sum of the known sizes of distinct blobs.
+fn sum<'a>(blobs: impl Iterator<Item = &'a Reference>) -> u64 {
+    let mut seen = BTreeSet::new();
+    let distinct = blobs.filter(|blob| seen.insert(&blob.digest));
+    distinct.filter_map(|blob| blob.size).fold(0, u64::saturating_add)
+}
+
+/// `<username>/<repository>:<tag>`. Names of OCI's grammar stand as they are; other bytes, which some
+/// receivers answer with 400, are percent-encoded.
+fn header_value(content: &Batch, change: &Change) -> Option<String> {
+    let mut value = String::new();
+    for byte in format!("{}:{}", content.repository, change.tag).bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            value.push(char::from(byte));
+        } else {
+            write!(value, "%{byte:02X}").ok()?;
+        }
+    }
+    (value.len() <= HEADER_LIMIT).then_some(value)
+}

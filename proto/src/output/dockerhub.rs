@@ -1,0 +1,101 @@
+//! Docker Hub's payload, in full.
+//!
+//! Source: <https://docs.docker.com/docker-hub/repos/manage/webhooks/>, and payloads that Docker Hub sent.
+//! Times and counts are integers: Keel and go-playground/webhooks refuse anything else.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Rendered, USER_AGENT, json};
+use crate::batch::{Batch, Change};
+use crate::event::Metadata;
+use crate::names::Digest;
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    callback_url: &'a str,
+    push_data: PushData<'a>,
+    repository: Repository<'a>,
+}
+
+#[derive(Serialize)]
+struct PushData<'a> {
+    images: Vec<&'a str>,
+    pushed_at: i64,
+    pusher: &'a str,
+    tag: &'a str,
+    media_type: &'a str,
+}
+
+#[derive(Serialize)]
+struct Repository<'a> {
+    comment_count: u64,
+    date_created: i64,
+    description: &'a str,
+    dockerfile: &'a str,
+    full_description: &'a str,
+    is_official: bool,
+    is_private: bool,
+    is_trusted: bool,
+    name: &'a str,
+    namespace: &'a str,
+    owner: &'a str,
+    repo_name: &'a str,
+    repo_url: String,
+    star_count: u64,
+    status: &'static str,
+}
+
+pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp) -> Rendered {
+    let payload =
+        Payload { callback_url: "", push_data: push_data(change), repository: repository(content, first_seen) };
+    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
+    Rendered { headers, body: json(&payload) }
+}
+
+fn push_data(change: &Change) -> PushData<'_> {
+    let children = change.children.iter().map(|child| &child.digest);
+    PushData {
+        images: change.digest.iter().chain(children).map(Digest::as_str).collect(),
+        pushed_at: change.pushed_at.as_second(),
+        pusher: change.pusher.as_deref().unwrap_or_default(),
+        tag: change.tag.as_str(),
+        media_type: change.media_type.as_deref().unwrap_or_default(),
+    }
+}
+
+fn repository(content: &Batch, first_seen: Timestamp) -> Repository<'_> {
+    static UNKNOWN: Metadata = Metadata {
+        description: None,
+        full_description: None,
+        dockerfile: None,
+        url: None,
+        owner: None,
+        is_private: None,
+        is_official: None,
+        is_trusted: None,
+        star_count: None,
+        comment_count: None,
+        created_at: None,
+    };
+    let known = content.metadata.as_ref().unwrap_or(&UNKNOWN);
+    let namespace = content.repository.namespace().unwrap_or_default();
+    let composed_url = || format!("https://{}/{}", content.registry, content.repository);
+    Repository {
+        comment_count: known.comment_count.unwrap_or(0),
+        date_created: known.created_at.unwrap_or(first_seen).as_second(),
+        description: known.description.as_deref().unwrap_or_default(),
+        dockerfile: known.dockerfile.as_deref().unwrap_or_default(),
+        full_description: known.full_description.as_deref().unwrap_or_default(),
+        is_official: known.is_official.unwrap_or(false),
+        is_private: known.is_private.unwrap_or(false),
+        is_trusted: known.is_trusted.unwrap_or(false),
+        name: content.repository.base_name(),
+        namespace,
+        owner: known.owner.as_deref().unwrap_or(namespace),
+        repo_name: content.repository.as_str(),
+        repo_url: known.url.clone().unwrap_or_else(composed_url),
+        star_count: known.star_count.unwrap_or(0),
+        status: "Active",
+    }
+}

@@ -1,0 +1,121 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::names::Repository;
+
+/// An index of two platforms whose pushes were reported, layer `b` being shared.
+fn index() -> Batch {
+    let digest = |fill: char| format!("sha256:{}", fill.to_string().repeat(64));
+    let blobs = |config: char, own: char| {
+        json!([
+            {"digest": digest(config), "size": 10, "media_type": "application/vnd.oci.image.config.v1+json"},
+            {"digest": digest('b'), "size": 100, "media_type": "application/vnd.oci.image.layer.v1.tar+gzip"},
+            {"digest": digest(own), "size": 1000, "media_type": "application/vnd.oci.image.layer.v1.tar+gzip"},
+        ])
+    };
+    serde_json::from_value(json!({
+        "source": "lab", "registry": "hub.test:5000", "repository": "team/app", "events": 3,
+        "opened_at": "2026-01-02T03:04:05Z", "closed_at": "2026-01-02T03:04:06.5Z",
+        "changes": [{
+            "tag": "1.0", "digest": digest('0'), "media_type": "application/vnd.oci.image.index.v1+json", "size": 7, "pusher": "alice",
+            "pushed_at": "2026-01-02T03:04:05Z", "order": "00001767323045000000-e1", "event_ids": ["e1"],
+            "children": [
+                {"digest": digest('1'), "size": 1, "platform": "linux/amd64", "blobs": blobs('c', 'd')},
+                {"digest": digest('2'), "size": 2, "platform": "linux/arm64", "blobs": blobs('e', 'f')},
+            ],
+        }],
+    })).unwrap()
+}
+
+fn body(format: Format, batch: &Batch) -> Value {
+    let rendered = render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap()).unwrap();
+    serde_json::from_slice(&rendered.body).unwrap()
+}
+
+#[test]
+fn dockerhub_has_every_member_and_only_integers() {
+    let payload = body(Format::Dockerhub, &index());
+    assert_eq!(payload["callback_url"], "");
+    assert_eq!(payload["push_data"]["tag"], "1.0");
+    assert_eq!(payload["push_data"]["pushed_at"].as_i64(), Some(1_767_323_045));
+    assert_eq!(payload["push_data"]["images"].as_array().unwrap().len(), 3);
+    let repository = payload["repository"].as_object().unwrap();
+    let expected = json!({"comment_count": 0, "date_created": 1_577_836_800, "description": "", "dockerfile": "", "full_description": "",
+        "is_official": false, "is_private": false, "is_trusted": false, "name": "app", "namespace": "team", "owner": "team",
+        "repo_name": "team/app", "repo_url": "https://hub.test:5000/team/app", "star_count": 0, "status": "Active"});
+    assert_eq!(Value::Object(repository.clone()), expected);
+}
+
+#[test]
+fn dockerhub_passes_on_what_a_source_knows() {
+    let mut batch = index();
+    batch.metadata = serde_json::from_value(
+        json!({"description": "d", "is_private": true, "star_count": 4, "created_at": "2021-01-01T00:00:00Z"}),
+    )
+    .unwrap();
+    let repository = body(Format::Dockerhub, &batch)["repository"].clone();
+    assert_eq!(
+        (&repository["description"], &repository["is_private"], &repository["star_count"]),
+        (&json!("d"), &json!(true), &json!(4))
+    );
+    assert_eq!(repository["date_created"], 1_609_459_200);
+}
+
+#[test]
+fn alin_names_the_tag_in_its_header_and_sums_distinct_blobs() {
+    let rendered = render(Format::Alin, &index(), Timestamp::UNIX_EPOCH).unwrap();
+    let header = |name| rendered.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+    assert_eq!(header("x-alin-webhook"), Some("team/app:1.0"));
+    assert_eq!(header("user-agent"), Some("WebHook Handler"));
+    let payload = body(Format::Alin, &index());
+    assert_eq!(payload["image"], "hub.test:5000/team/app:1.0");
+    assert_eq!((payload["image_size"].as_u64(), payload["repository_size"].as_u64()), (Some(2120), Some(2130)));
+    assert_eq!(payload["layers"].as_array().unwrap().len(), 3);
+    assert_eq!((&payload["event"], &payload["timestamp"]), (&json!("push"), &json!("2026-01-02T03:04:06.5Z")));
+}
+
+#[test]
+fn alin_encodes_names_that_do_not_fit_a_header_and_omits_what_is_too_long() {
+    let mut batch = index();
+    let header = |batch: &Batch| {
+        render(Format::Alin, batch, Timestamp::UNIX_EPOCH)
+            .unwrap()
+            .headers
+            .iter()
+            .find(|(key, _)| *key == "x-alin-webhook")
+            .cloned()
+    };
+    batch.repository = Repository::parse("team/é\u{202e}%").unwrap();
+    assert_eq!(header(&batch).unwrap().1, "team/%C3%A9%E2%80%AE%25:1.0");
+    batch.repository = Repository::parse(&"é".repeat(100)).unwrap();
+    assert_eq!(header(&batch), None);
+}
+
+#[test]
+fn batch_tells_everything_of_every_change() {
+    let payload = body(Format::Batch, &index());
+    let change = payload["changes"][0].as_object().unwrap();
+    for member in [
+        "registry",
+        "repository",
+        "tag",
+        "digest",
+        "media_type",
+        "size",
+        "superseded",
+        "children",
+        "pusher",
+        "event_ids",
+        "order",
+    ] {
+        assert!(change.contains_key(member), "{member}");
+    }
+    assert_eq!(change["children"][0]["platform"], "linux/amd64");
+}
+
+#[test]
+fn a_delivery_without_a_change_cannot_be_rendered() {
+    let mut batch = index();
+    batch.changes.clear();
+    assert_eq!(render(Format::Batch, &batch, Timestamp::UNIX_EPOCH), Err(RenderError::Empty));
+}

@@ -1,0 +1,213 @@
+//! A webhook: where, in which format and signed with what the pushes of some repositories are sent.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::WebhookId;
+use crate::names::Registry;
+use crate::pattern::Pattern;
+use crate::secret::Secret;
+use crate::signature::SigningSecret;
+
+/// The most headers of its own that a webhook may have.
+pub const HEADERS_LIMIT: usize = 20;
+/// The longest value of such a header, in bytes.
+pub const HEADER_VALUE_LIMIT: usize = 1024;
+/// The longest name of a webhook, in bytes.
+pub const NAME_LIMIT: usize = 128;
+
+/// The body that a receiver understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Docker Hub's payload, one POST per tag.
+    Dockerhub,
+    /// Image, layers and sizes, with the tag in a header, one POST per tag.
+    Alin,
+    /// Dockbell's own: every change of the batch in one POST.
+    Batch,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Dockerhub, Self::Alin, Self::Batch];
+
+    /// The name that the API and the command line use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dockerhub => "dockerhub",
+            Self::Alin => "alin",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// The format of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
+    /// Whether one POST carries the whole batch, rather than one tag of it.
+    pub fn takes_whole_batch(self) -> bool {
+        match self {
+            Self::Batch => true,
+            Self::Dockerhub | Self::Alin => false,
+        }
+    }
+}
+
+/// Where the pushes of some repositories are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its id, for life.
+    pub id: WebhookId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The repositories it is set on.
+    pub pattern: Pattern,
+    /// The one registry it is about; any, if none.
+    pub registry: Option<Registry>,
+    /// Where to POST. The whole URL is a secret: many tools put a token into it.
+    pub url: Secret,
+    /// What to POST.
+    pub format: Format,
+    /// Headers of its owner, by lower-case name.
+    pub headers: BTreeMap<String, Secret>,
+    /// What attempts are signed with.
+    pub secret: SigningSecret,
+    /// Whether its owner wants it to ring.
+    pub enabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// Whether it is about this registry.
+    pub fn applies_to(&self, registry: &Registry) -> bool {
+        self.registry.as_ref().is_none_or(|own| own == registry)
+    }
+
+    /// The webhook after `patch`, which was made at `now`.
+    #[must_use]
+    pub fn patched(&self, patch: &WebhookPatch, now: Timestamp) -> Self {
+        let patch = patch.clone();
+        Self {
+            id: self.id.clone(),
+            name: patch.name.unwrap_or_else(|| self.name.clone()),
+            pattern: patch.pattern.unwrap_or_else(|| self.pattern.clone()),
+            registry: patch.registry.unwrap_or_else(|| self.registry.clone()),
+            url: patch.url.unwrap_or_else(|| self.url.clone()),
+            format: patch.format.unwrap_or(self.format),
+            headers: patch.headers.unwrap_or_else(|| self.headers.clone()),
+            secret: self.secret.clone(),
+            enabled: patch.enabled.unwrap_or(self.enabled),
+            created_at: self.created_at,
+            updated_at: now,
+        }
+    }
+}
+
+/// What to change of a webhook; what is none stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// New repositories.
+    pub pattern: Option<Pattern>,
+    /// A new registry; `Some(None)` makes it any.
+    pub registry: Option<Option<Registry>>,
+    /// A new URL.
+    pub url: Option<Secret>,
+    /// A new format.
+    pub format: Option<Format>,
+    /// New headers, in place of all.
+    pub headers: Option<BTreeMap<String, Secret>>,
+    /// Whether it rings.
+    pub enabled: Option<bool>,
+}
+
+/// Headers that belong to the connection, to us, or that unlock the metadata services of clouds.
+const DENIED_HEADERS: [&str; 22] = [
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "expect",
+    "forwarded",
+    "x-real-ip",
+    "via",
+    "cookie",
+    "metadata",
+    "metadata-flavor",
+    "x-aws-ec2-metadata-token",
+    "x-aws-ec2-metadata-token-ttl-seconds",
+    "accept-encoding",
+    "content-encoding",
+    "accept",
+    "user-agent",
+];
+const DENIED_PREFIXES: [&str; 5] = ["proxy-", "sec-", "x-forwarded-", "webhook-", "x-alin-"];
+
+/// Checks the headers that an owner wants sent and brings their names into lower case. The error says
+/// which one is wrong and why, without its value.
+pub fn owner_headers(headers: &BTreeMap<String, String>) -> Result<BTreeMap<String, Secret>, String> {
+    if headers.len() > HEADERS_LIMIT {
+        return Err(format!("headers: at most {HEADERS_LIMIT} are allowed"));
+    }
+    headers.iter().map(|(name, value)| owner_header(name, value)).collect()
+}
+
+fn owner_header(name: &str, value: &str) -> Result<(String, Secret), String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(token) {
+        return Err(format!("headers: {name:?} is not a header name"));
+    }
+    let lower = name.to_ascii_lowercase();
+    if DENIED_HEADERS.contains(&lower.as_str()) || DENIED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+        return Err(format!("headers: {lower} cannot be set by a webhook"));
+    }
+    let visible = |byte: u8| (0x20..0x7f).contains(&byte) || byte == b'\t';
+    if value.len() > HEADER_VALUE_LIMIT || !value.bytes().all(visible) || value.trim() != value {
+        return Err(format!(
+            "headers: the value of {lower} must be visible ASCII, at most {HEADER_VALUE_LIMIT} bytes, without blanks around it"
+        ));
+    }
+    Ok((lower, Secret::new(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(name: &str, value: &str) -> Result<BTreeMap<String, Secret>, String> {
+        owner_headers(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn an_owner_may_set_headers_that_are_theirs() {
+        assert!(checked("Authorization", "Bearer canary").unwrap().contains_key("authorization"));
+        for (name, value) in [
+            ("Host", "a"),
+            ("X-Forwarded-For", "a"),
+            ("Webhook-Id", "a"),
+            ("Metadata-Flavor", "Google"),
+            ("a b", "c"),
+            ("", "c"),
+            ("x-ok", "a\r\nb"),
+            ("x-ok", "é"),
+            ("x-ok", " a"),
+            ("x-ok", &"a".repeat(2000)),
+        ] {
+            let error = checked(name, value).unwrap_err();
+            assert!(error.starts_with("headers: ") && !error.contains("canary"), "{name}: {error}");
+        }
+    }
+}
