@@ -1,1 +1,11 @@
+//! What every process needs: a lifecycle, settings, telemetry, and a listener with its admin routes.
+//!
+//! Nothing here knows what Dockbell does.
 
+pub mod admin;
+pub mod config;
+pub mod crypto;
+pub mod lifecycle;
+pub mod listener;
+pub mod telemetry;
+pub mod trace;
