@@ -1,5 +1,7 @@
 //! Development only: what the tests of several crates share.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 pub mod clock;
 pub mod conformance;
 pub mod receiver;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The deadline of a wait. It is long because machines are slow at times; a test that passes never waits
 /// for it.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Polls `condition` until it yields a value.
 ///
@@ -19,9 +19,5 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut condition: 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    match tokio::time::timeout(DEADLINE, poll).await {
-        Ok(value) => value,
-        #[expect(clippy::panic, reason = "a test that waits in vain fails")]
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+    tokio::time::timeout(DEADLINE, poll).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
