@@ -138,6 +138,10 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Returns once the message is durable, to appear on `queue` when `delay` has passed, or a little later.
     async fn publish_after(&self, queue: Queue, message: Outgoing, delay: Duration) -> Result<(), PublishError>;
 
+    /// Returns once the message is durable among the dead letters of `queue`, its reason with it. For what is
+    /// given up without a receipt of its own, as one delivery of a batch is.
+    async fn bury(&self, queue: Queue, message: Outgoing, reason: String) -> Result<(), PublishError>;
+
     /// Starts to consume `queue`, with at most `prefetch` messages handed out and not settled.
     async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError>;
 

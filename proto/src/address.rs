@@ -36,6 +36,11 @@ impl AddressPolicy {
         Self { allowed }
     }
 
+    /// The ports that some exception is limited to.
+    pub fn excepted_ports(&self) -> impl Iterator<Item = u16> {
+        self.allowed.iter().filter_map(|allowed| allowed.port)
+    }
+
     /// Judges one address. An IPv4 address written as IPv6 is judged as the IPv4 address it is.
     pub fn check(&self, address: SocketAddr) -> Result<(), Forbidden> {
         let ip = address.ip().to_canonical();

@@ -51,6 +51,17 @@ pub enum Phase {
     Body,
 }
 
+impl Phase {
+    /// What was being waited for, in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "no connection",
+            Self::Headers => "no head of an answer",
+            Self::Body => "no end of the answer",
+        }
+    }
+}
+
 impl Outcome {
     /// The word for it in metrics and logs.
     pub fn as_str(&self) -> &'static str {

@@ -1,0 +1,252 @@
+//! The collector: consumes events, holds them in windows, and publishes what closes.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::Bus;
+use dockbell_backends::bus::{Queue, Receipt, Received};
+use dockbell_chassis::lifecycle::{BoxError, Shutdown};
+use dockbell_chassis::trace;
+use dockbell_proto::batch::Batch;
+use dockbell_proto::clock::Clock;
+use dockbell_proto::event::Event;
+use dockbell_proto::trace::TraceContext;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument as _;
+
+use crate::custody::{Share, split};
+use crate::decode::decode_body;
+use crate::fold::fold;
+use crate::metrics::Metrics;
+use crate::publish::{SOURCE_HEADER, publish_batch};
+use crate::source::Sources;
+use crate::window::{Closed, Moment, WindowPolicy, Windows};
+
+/// How many batches are being published at once.
+const PUBLISHING_LIMIT: usize = 64;
+/// How long batches may take to become durable when the producer stops; what is not goes back to the bus.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+/// How many events a trace of a batch links to at most.
+const LINKS_LIMIT: usize = 32;
+
+/// What the collector needs.
+#[derive(Debug)]
+pub struct Collector {
+    /// Where events come from and batches go.
+    pub bus: Arc<dyn Bus>,
+    /// In which formats events may come.
+    pub sources: Arc<Sources>,
+    /// The time that batches tell.
+    pub clock: Arc<dyn Clock>,
+    /// When windows close.
+    pub policy: WindowPolicy,
+    /// How many events are held at most.
+    pub prefetch: NonZeroU16,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// A batch that became durable.
+struct Published {
+    number: u64,
+    shares: usize,
+}
+
+struct Running {
+    collector: Collector,
+    windows: Windows<Share>,
+    publishing: JoinSet<Published>,
+    permits: Arc<Semaphore>,
+    started: Instant,
+}
+
+impl Collector {
+    /// Runs until `shutdown`; then closes all windows and publishes them.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), BoxError> {
+        let mut consumer = self.bus.consume(Queue::Events, self.prefetch).await?;
+        let mut running = Running {
+            windows: Windows::new(self.policy),
+            publishing: JoinSet::new(),
+            permits: Arc::new(Semaphore::new(PUBLISHING_LIMIT)),
+            started: Instant::now(),
+            collector: self,
+        };
+        loop {
+            let deadline = running.next_deadline();
+            // Deadlines come before messages, or a busy queue would keep windows open.
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => running.close_due(),
+                Some(published) = running.publishing.join_next() => running.confirm(published?).await,
+                message = consumer.next() => match message {
+                    Some(message) => running.take(message).await,
+                    None => return Err("the bus closed the consumer of events".into()),
+                },
+            }
+            running.count();
+        }
+        drop(consumer);
+        running.finish().await
+    }
+}
+
+impl Running {
+    fn next_deadline(&self) -> Option<Instant> {
+        self.windows.next_deadline().map(|deadline| self.started + deadline)
+    }
+
+    fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+
+    fn count(&self) {
+        self.collector.metrics.windows_open(self.windows.open(), self.windows.held());
+    }
+
+    /// Puts the events of a message into their windows.
+    async fn take(&mut self, message: Received) {
+        let events = match self.decode(&message) {
+            Ok(events) => events,
+            Err(reason) => return self.give_up(message, reason).await,
+        };
+        if events.is_empty() {
+            return acknowledge(Some(message.receipt)).await;
+        }
+        let size = message.body.len() / events.len();
+        let shares = split(message.receipt, events.len());
+        for (event, share) in events.into_iter().zip(shares) {
+            let pushed = self.windows.push(event, size, share, (self.now(), self.collector.clock.now()));
+            pushed.closed.into_iter().for_each(|closed| self.publish(closed));
+            if let Some(share) = pushed.stale {
+                self.collector.metrics.event_stale();
+                acknowledge(share.settle()).await;
+            }
+        }
+        self.relieve();
+    }
+
+    fn decode(&self, message: &Received) -> Result<Vec<Event>, String> {
+        let name = message.header(SOURCE_HEADER);
+        let source = self.collector.sources.named_or_default(name);
+        let source =
+            source.ok_or_else(|| format!("the header {SOURCE_HEADER} names a source that is not configured"))?;
+        let decoded = decode_body(source, &message.body).map_err(|error| error.to_string())?;
+        match decoded.rejected.first() {
+            Some(reason) if decoded.events.is_empty() => Err((*reason).to_owned()),
+            _ => Ok(decoded.events),
+        }
+    }
+
+    async fn give_up(&self, message: Received, reason: String) {
+        tracing::error!(
+            message.id = message.id,
+            reason,
+            "a message on the events queue is no event and is kept as a dead letter"
+        );
+        self.collector.metrics.dead_lettered();
+        if let Err(error) = message.receipt.dead_letter(reason).await {
+            tracing::warn!(error = %error, "a dead letter could not be stored; its message comes back");
+        }
+    }
+
+    /// When most of what the bus hands out is held, the oldest windows close, or no message could come that
+    /// fills them.
+    fn relieve(&mut self) {
+        let limit = usize::from(self.collector.prefetch.get());
+        if self.windows.held() * 5 >= limit * 4 {
+            for closed in self.windows.close_oldest(limit / 2) {
+                self.publish(closed);
+            }
+        }
+    }
+
+    fn close_due(&mut self) {
+        for closed in self.windows.close_due(self.now()) {
+            self.publish(closed);
+        }
+    }
+
+    /// Folds a closed window and publishes its batch in the background; then settles its shares.
+    fn publish(&mut self, closed: Closed<Share>) {
+        let collector = &self.collector;
+        collector.metrics.window_closed(closed.reason);
+        let folded = fold(&closed.events, closed.opened_at, collector.clock.now());
+        collector.metrics.manifests_orphaned(folded.orphans);
+        let (bus, metrics, permits) =
+            (Arc::clone(&collector.bus), collector.metrics.clone(), Arc::clone(&self.permits));
+        let span = batch_span(&closed.events);
+        let opened = self.started + closed.opened;
+        let task = async move {
+            if let Some(mut batch) = folded.batch {
+                batch.trace = current_trace();
+                let changes = batch.changes.len();
+                publish_when_permitted(&bus, &metrics, batch, &permits).await;
+                metrics.batch_published(changes, opened.elapsed());
+            }
+            let shares = closed.shares.len();
+            for share in closed.shares {
+                acknowledge(share.settle()).await;
+            }
+            Published { number: closed.number, shares }
+        };
+        self.publishing.spawn(task.instrument(span));
+    }
+
+    /// A batch is durable: repetitions of its events are settled with it.
+    async fn confirm(&mut self, published: Published) {
+        let now = self.now();
+        for share in self.windows.confirmed(published.number, published.shares, now) {
+            acknowledge(share.settle()).await;
+        }
+    }
+
+    /// Publishes what is open. What does not become durable in time comes back after the restart.
+    async fn finish(mut self) -> Result<(), BoxError> {
+        for closed in self.windows.close_all() {
+            self.publish(closed);
+        }
+        let all = async {
+            while let Some(published) = self.publishing.join_next().await {
+                self.confirm(published?).await;
+            }
+            Ok(())
+        };
+        timeout(SHUTDOWN_TIME, all).await.unwrap_or_else(|_| {
+            tracing::warn!("batches could not be published in time; their events are taken up again after the restart");
+            Ok(())
+        })
+    }
+}
+
+async fn publish_when_permitted(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch, permits: &Semaphore) {
+    // The semaphore is never closed, so the only other result does not occur.
+    let _permit = permits.acquire().await.ok();
+    publish_batch(bus, metrics, batch).await;
+}
+
+/// Acknowledges a message. If that fails the bus hands it out again, and its events are recognised.
+async fn acknowledge(receipt: Option<Receipt>) {
+    let Some(receipt) = receipt else { return };
+    if let Err(error) = receipt.ack().await {
+        tracing::debug!(error = %error, "a message could not be settled and comes back");
+    }
+}
+
+/// The span of a batch, linked to the traces of its events.
+fn batch_span(events: &[Event]) -> tracing::Span {
+    let unlinked = events.len().saturating_sub(LINKS_LIMIT);
+    let span = tracing::info_span!("batch", otel.kind = "producer", events = events.len(), events.unlinked = unlinked);
+    for event in events.iter().take(LINKS_LIMIT).filter(|event| !event.trace.is_empty()) {
+        trace::link(&span, &event.trace.traceparent, &event.trace.tracestate);
+    }
+    span
+}
+
+fn current_trace() -> TraceContext {
+    let (traceparent, tracestate) = trace::current_context();
+    TraceContext { traceparent, tracestate }
+}

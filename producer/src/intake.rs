@@ -1,0 +1,166 @@
+//! The HTTP intake: `POST /ingest/{source}`.
+//!
+//! A registry repeats what is not answered with 2xx, for ever and before anything newer, so only what no
+//! repetition could mend is refused: a body that is no notification at all.
+
+mod answer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use bytes::Bytes;
+use dockbell_backends::Bus;
+use dockbell_backends::bus::Queue;
+use dockbell_chassis::trace;
+use dockbell_proto::clock::Clock;
+use dockbell_proto::trace::TraceContext;
+use futures_util::future::try_join_all;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+
+use crate::decode::{Decoded, decode_body};
+use crate::metrics::Metrics;
+use crate::publish::event_message;
+use crate::source::{Source, Sources};
+use crate::stamp::Stamper;
+use answer::{Answer, Counts};
+
+/// The largest body that is taken, in bytes. The references of a large index make the largest ones.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// How long the bus may take to make the events durable. A registry waits for one second by default.
+const DURABLE_TIME: Duration = Duration::from_millis(500);
+
+/// What the intake needs.
+#[derive(Debug)]
+pub struct Intake {
+    /// Who may report.
+    pub sources: Arc<Sources>,
+    /// Where events go.
+    pub bus: Arc<dyn Bus>,
+    /// The time of stamps.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Gives events their order.
+    pub stamper: Stamper,
+}
+
+/// The routes of the intake.
+pub fn router(intake: Intake) -> Router {
+    Router::new().route("/ingest/{source}", any(ingest)).with_state(Arc::new(intake))
+}
+
+async fn ingest(State(intake): State<Arc<Intake>>, Path(source): Path<String>, request: Request) -> Response {
+    let began = Instant::now();
+    let trace = trace_of(request.headers());
+    let span = tracing::info_span!("intake", otel.kind = "server");
+    trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
+    let answer = match intake.take(&source, request, &trace).instrument(span).await {
+        Ok(counts) => Answer::Accepted(counts),
+        Err(answer) => answer,
+    };
+    let response = answer.into_response();
+    intake.metrics.intake_answered(response.status().as_u16(), began.elapsed());
+    response
+}
+
+impl Intake {
+    /// Takes one request in. Returns once its events are durable.
+    async fn take(&self, source: &str, request: Request, trace: &TraceContext) -> Result<Counts, Answer> {
+        let source = self.admit(source, &request)?;
+        let body = read(request.into_body()).await?;
+        let decoded = decode_body(source, &body).map_err(|error| {
+            tracing::warn!(source.name = %source.name, error = %error, "a body was refused; the registry will repeat it");
+            Answer::NoNotification(error.to_string())
+        })?;
+        let counts = Counts::of(&decoded);
+        self.store(decoded, trace).await?;
+        self.count(source, &counts);
+        Ok(counts)
+    }
+
+    /// Finds the source and checks its secret.
+    fn admit(&self, source: &str, request: &Request) -> Result<&Source, Answer> {
+        let found = self.sources.get(source).ok_or(Answer::UnknownSource)?;
+        let presented = bearer(request.headers());
+        if !presented.is_some_and(|token| found.token.matches(token)) {
+            tracing::warn!(source.name = %found.name, "a request had no or a wrong bearer token");
+            return Err(Answer::Unauthorized);
+        }
+        if request.method() != Method::POST {
+            return Err(Answer::NotPost);
+        }
+        let encoding = request.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+        if encoding.is_some_and(|encoding| encoding != b"identity") {
+            return Err(Answer::Encoded);
+        }
+        Ok(found)
+    }
+
+    /// Stamps the events and makes them durable, all of them or the request fails.
+    async fn store(&self, decoded: Decoded, incoming: &TraceContext) -> Result<(), Answer> {
+        let trace = current_trace(incoming);
+        let publishes = decoded.events.into_iter().map(|mut event| {
+            event.received_at = Some(self.stamper.stamp(self.clock.now()));
+            event.trace = trace.clone();
+            async move {
+                let message = event_message(&event).map_err(|error| error.to_string())?;
+                self.bus.publish(Queue::Events, message).await.map_err(|error| error.to_string())
+            }
+        });
+        match timeout(DURABLE_TIME, try_join_all(publishes)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Self::not_durable(&error)),
+            Err(_) => Err(Self::not_durable("the bus did not confirm in time")),
+        }
+    }
+
+    fn not_durable(problem: &str) -> Answer {
+        tracing::warn!(error = problem, "events could not be made durable; the registry is asked to repeat them");
+        Answer::NotDurable
+    }
+
+    fn count(&self, source: &Source, counts: &Counts) {
+        self.metrics.events_reported(&source.name, "accepted", counts.accepted);
+        self.metrics.events_reported(&source.name, "ignored", counts.ignored);
+        self.metrics.events_reported(&source.name, "rejected", counts.rejected);
+        if !counts.problems.is_empty() {
+            tracing::warn!(source.name = %source.name, rejected = counts.rejected, problems = ?counts.problems, "events were rejected");
+        }
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Answer> {
+    let collected = timeout(BODY_TIME, Limited::new(body, BODY_LIMIT).collect()).await.map_err(|_| Answer::TooSlow)?;
+    match collected {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Answer::TooLarge),
+        Err(_) => Err(Answer::Broken),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn trace_of(headers: &HeaderMap) -> TraceContext {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::from_headers(header("traceparent"), header("tracestate"))
+}
+
+/// The trace of the current span, or the one that came in where no tracing is set up.
+fn current_trace(incoming: &TraceContext) -> TraceContext {
+    let (traceparent, tracestate) = trace::current_context();
+    if traceparent.is_empty() { incoming.clone() } else { TraceContext { traceparent, tracestate } }
+}

@@ -1,0 +1,131 @@
+//! What the producer counts: one function per fact.
+
+use std::time::Duration;
+
+use dockbell_proto::ids::SourceName;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+
+use crate::window::CloseReason;
+
+/// The upper bounds of the buckets of durations, in seconds.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+
+/// The producer's instruments.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    intake: Histogram<f64>,
+    events: Counter<u64>,
+    batches: Counter<u64>,
+    changes: Counter<u64>,
+    windows: Gauge<u64>,
+    held: Gauge<u64>,
+    hold: Histogram<f64>,
+    orphans: Counter<u64>,
+    stale: Counter<u64>,
+    publish_retries: Counter<u64>,
+    dead_letters: Counter<u64>,
+}
+
+impl Metrics {
+    /// Registers the instruments.
+    pub fn new(meter: &Meter) -> Self {
+        Self {
+            intake: meter
+                .f64_histogram("dockbell.intake.duration")
+                .with_unit("s")
+                .with_boundaries(SECONDS.to_vec())
+                .with_description("How long the intake took to answer")
+                .build(),
+            events: meter
+                .u64_counter("dockbell.events")
+                .with_description("Reported events, by what became of them")
+                .build(),
+            batches: meter
+                .u64_counter("dockbell.batches")
+                .with_description("Closed windows, by why they closed")
+                .build(),
+            changes: meter
+                .u64_counter("dockbell.changes")
+                .with_description("Changed tags in published batches")
+                .build(),
+            windows: meter.u64_gauge("dockbell.windows.open").with_description("Open windows").build(),
+            held: meter
+                .u64_gauge("dockbell.windows.held")
+                .with_description("Events held until their batch is durable")
+                .build(),
+            hold: meter
+                .f64_histogram("dockbell.windows.hold")
+                .with_unit("s")
+                .with_boundaries(SECONDS.to_vec())
+                .with_description("From a window's opening to its batch being durable")
+                .build(),
+            orphans: meter
+                .u64_counter("dockbell.manifests.orphaned")
+                .with_description("Untagged manifests that no index of their window named")
+                .build(),
+            stale: meter
+                .u64_counter("dockbell.events.stale")
+                .with_description("Events that repeated, or were older than, what had left")
+                .build(),
+            publish_retries: meter
+                .u64_counter("dockbell.publish.retries")
+                .with_description("Publishes of batches that had to be repeated")
+                .build(),
+            dead_letters: meter
+                .u64_counter("dockbell.dead_letters")
+                .with_description("Messages given up, by queue")
+                .build(),
+        }
+    }
+
+    /// The intake answered with `status` after `took`.
+    pub fn intake_answered(&self, status: u16, took: Duration) {
+        self.intake.record(took.as_secs_f64(), &[KeyValue::new("status", i64::from(status))]);
+    }
+
+    /// `count` reported events of `source` were accepted, ignored or rejected.
+    pub fn events_reported(&self, source: &SourceName, result: &'static str, count: usize) {
+        if count > 0 {
+            let labels = [KeyValue::new("source", source.to_string()), KeyValue::new("result", result)];
+            self.events.add(count as u64, &labels);
+        }
+    }
+
+    /// A window closed.
+    pub fn window_closed(&self, reason: CloseReason) {
+        self.batches.add(1, &[KeyValue::new("reason", reason.as_str())]);
+    }
+
+    /// A batch of `changes` changes is durable, `hold` after its window opened.
+    pub fn batch_published(&self, changes: usize, hold: Duration) {
+        self.changes.add(changes as u64, &[]);
+        self.hold.record(hold.as_secs_f64(), &[]);
+    }
+
+    /// So many windows are open and hold so many shares.
+    pub fn windows_open(&self, open: usize, held: usize) {
+        self.windows.record(open as u64, &[]);
+        self.held.record(held as u64, &[]);
+    }
+
+    /// Untagged manifests were dropped.
+    pub fn manifests_orphaned(&self, count: usize) {
+        self.orphans.add(count as u64, &[]);
+    }
+
+    /// An event was of no use any more.
+    pub fn event_stale(&self) {
+        self.stale.add(1, &[]);
+    }
+
+    /// A publish did not succeed and is repeated.
+    pub fn publish_repeated(&self) {
+        self.publish_retries.add(1, &[]);
+    }
+
+    /// A message was given up.
+    pub fn dead_lettered(&self) {
+        self.dead_letters.add(1, &[KeyValue::new("queue", "events")]);
+    }
+}

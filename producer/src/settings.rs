@@ -1,0 +1,104 @@
+//! The producer's settings.
+
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use dockbell_chassis::config::Reader;
+use dockbell_proto::ids::SourceName;
+use dockbell_proto::input::InputFormat;
+use dockbell_proto::names::Registry;
+use dockbell_proto::secret::Secret;
+
+use crate::source::Source;
+use crate::window::{PolicyError, WindowPolicy};
+
+/// The name of the source that needs no configuration.
+pub const DEFAULT_SOURCE: &str = "registry";
+
+/// What the producer is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// When windows close.
+    pub policy: WindowPolicy,
+    /// How many events are held at most.
+    pub prefetch: NonZeroU16,
+    /// The format and registry of the default source.
+    pub default_format: InputFormat,
+    /// The registry of the default source's events that do not say it.
+    pub default_registry: Option<Registry>,
+    /// The secret of the default source; none if it was not set.
+    pub ingest_token: Option<Secret>,
+    /// The other sources.
+    pub sources: Vec<Source>,
+}
+
+impl Settings {
+    /// Reads the settings. What is wrong is noted in `reader`.
+    pub fn read(reader: &mut Reader) -> Self {
+        let policy = read_policy(reader);
+        let prefetch = reader.count("window.prefetch", 20_000u16, 1..=u16::MAX);
+        if usize::from(prefetch) < policy.max_events() {
+            reader.reject("window.prefetch", "must not be less than window.max_events, or no window could fill");
+        }
+        let default = |key: &str| format!("sources.{DEFAULT_SOURCE}.{key}");
+        let own_token = reader.text(&default("token"));
+        let others = reader.table_names("sources").into_iter().filter(|name| name != DEFAULT_SOURCE);
+        let others: Vec<String> = others.collect();
+        Self {
+            policy,
+            prefetch: NonZeroU16::new(prefetch).unwrap_or(NonZeroU16::MIN),
+            default_format: read_format(reader, &default("format")),
+            default_registry: read_registry(reader, &default("registry")),
+            ingest_token: reader.text("ingest_token").or(own_token).map(Secret::new),
+            sources: others.iter().filter_map(|name| read_source(reader, name)).collect(),
+        }
+    }
+
+    /// The default source with this secret.
+    pub fn default_source(&self, token: Secret) -> Option<Source> {
+        let name = SourceName::parse(DEFAULT_SOURCE).ok()?;
+        Some(Source { name, format: self.default_format, token, registry: self.default_registry.clone() })
+    }
+}
+
+fn read_policy(reader: &mut Reader) -> WindowPolicy {
+    let quiet = reader.duration("window.quiet", Duration::from_secs(1));
+    // Who sets a long quiet time alone means windows to be that long.
+    let max_wait = reader.duration("window.max_wait", Duration::from_secs(5).max(quiet));
+    let max_events = reader.count("window.max_events", 1000usize, 1..=10_000);
+    WindowPolicy::new(quiet, max_wait, max_events).unwrap_or_else(|error| {
+        let key = match error {
+            PolicyError::Quiet => "window.quiet",
+            PolicyError::MaxWait => "window.max_wait",
+            PolicyError::MaxEvents => "window.max_events",
+        };
+        reader.reject(key, error.to_string());
+        WindowPolicy::default()
+    })
+}
+
+fn read_source(reader: &mut Reader, name: &str) -> Option<Source> {
+    let key = |member: &str| format!("sources.{name}.{member}");
+    let format = read_format(reader, &key("format"));
+    let registry = read_registry(reader, &key("registry"));
+    let token = reader.text(&key("token"));
+    if token.is_none() {
+        reader.reject(&key("token"), "is missing: a source needs a secret that it presents as a bearer token");
+    }
+    match SourceName::parse(name) {
+        Ok(name) => Some(Source { name, format, token: Secret::new(token?), registry }),
+        Err(error) => {
+            reader.reject(&format!("sources.{name}"), error.to_string());
+            None
+        }
+    }
+}
+
+fn read_format(reader: &mut Reader, key: &str) -> InputFormat {
+    let expected = format!("one of {}", InputFormat::NAMES.join(", "));
+    reader.get(key, &expected, InputFormat::parse).unwrap_or_default()
+}
+
+fn read_registry(reader: &mut Reader, key: &str) -> Option<Registry> {
+    reader.get(key, "a registry's host, optionally with a port", |text| Registry::parse(text).ok())
+}
