@@ -1,1 +1,15 @@
+//! The deliverer: batches → deliveries → attempts → verdicts.
+//!
+//! A batch's way, module by module: [`pull`] consumes it, [`directory`] knows the webhooks, [`route`] makes
+//! its deliveries, [`attempt`] makes one attempt of a delivery, for which [`transport`] POSTs and says what
+//! the outcome is, [`judge`] says what follows from it, and [`settle`] records that and carries it out.
 
+pub mod attempt;
+pub mod directory;
+pub mod judge;
+pub mod metrics;
+pub mod pull;
+pub mod route;
+pub mod settings;
+pub mod settle;
+pub mod transport;

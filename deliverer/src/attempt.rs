@@ -1,0 +1,75 @@
+//! One attempt: render, sign, POST.
+
+use std::sync::Arc;
+
+use dockbell_backends::store::StoreError;
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::clock::Clock;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::outcome::Outcome;
+use dockbell_proto::output::{Rendered, render};
+use dockbell_proto::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use dockbell_proto::target::TargetUrl;
+use dockbell_proto::webhook::Webhook;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+
+use crate::directory::Directory;
+use crate::transport::{Exchange, Post, Transport};
+
+/// What attempts are made with.
+#[derive(Debug)]
+pub struct Attempter {
+    /// Which webhooks there are, and since when which repositories.
+    pub directory: Arc<Directory>,
+    /// Which addresses may be reached.
+    pub policy: Arc<AddressPolicy>,
+    /// The way out.
+    pub transport: Transport,
+    /// The time of signatures.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Attempter {
+    /// Makes the next attempt of `delivery`. An error is ours: nothing was sent.
+    pub async fn attempt(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Exchange, StoreError> {
+        let url = match TargetUrl::parse(webhook.url.expose(), &self.policy) {
+            Ok(url) => url,
+            Err(error) => return Ok(unsent(error.to_string())),
+        };
+        let content = &delivery.content;
+        let first_seen = self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?;
+        let rendered = match render(webhook.format, content, first_seen) {
+            Ok(rendered) => rendered,
+            Err(error) => return Ok(unsent(error.to_string())),
+        };
+        let headers = headers(webhook, delivery, &rendered, self.clock.now());
+        Ok(self.transport.post(Post { url, headers, body: rendered.body.into() }).await)
+    }
+}
+
+/// Nothing could be sent, and no repetition would change that.
+fn unsent(reason: String) -> Exchange {
+    Exchange { outcome: Outcome::Blocked { reason }, body: Vec::new(), took: std::time::Duration::ZERO }
+}
+
+/// The headers of the format, the owner's, and the signature over exactly this body at this time.
+fn headers(webhook: &Webhook, delivery: &Delivery, rendered: &Rendered, now: Timestamp) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name: &str, value: &str| {
+        // Both were checked when they were made; one that is no header after all must not keep the body back.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    };
+    for (name, value) in &rendered.headers {
+        set(name, value);
+    }
+    for (name, value) in &webhook.headers {
+        set(name, value.expose());
+    }
+    set(ID_HEADER, delivery.id.as_str());
+    set(TIMESTAMP_HEADER, &now.as_second().to_string());
+    set(SIGNATURE_HEADER, &webhook.secret.sign(delivery.id.as_str(), now, &rendered.body));
+    headers
+}

@@ -1,0 +1,167 @@
+//! The policy: what follows from an outcome. Pure and total.
+
+use std::time::Duration;
+
+use dockbell_proto::outcome::{Outcome, Verdict};
+use jiff::{SignedDuration, Timestamp};
+
+/// How much later than its step a retry may start, as a part of the step, so that retries spread out.
+const JITTER: f64 = 0.2;
+
+/// The pauses before the second and each later attempt. After the last one a delivery is given up, so every
+/// delivery ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrySchedule(Vec<Duration>);
+
+/// The pauses do not make a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 20 pauses of 1ms to 7d")]
+pub struct ScheduleError;
+
+impl RetrySchedule {
+    /// A schedule of these pauses.
+    pub fn new(pauses: Vec<Duration>) -> Result<Self, ScheduleError> {
+        let week = Duration::from_hours(7 * 24);
+        let fits = |pause: &Duration| (Duration::from_millis(1)..=week).contains(pause);
+        if (1..=20).contains(&pauses.len()) && pauses.iter().all(fits) { Ok(Self(pauses)) } else { Err(ScheduleError) }
+    }
+
+    /// How many attempts there are at most.
+    pub fn attempts(&self) -> usize {
+        self.0.len() + 1
+    }
+
+    fn pause_after(&self, ordinal: u32) -> Option<Duration> {
+        self.0.get(usize::try_from(ordinal).ok()?.checked_sub(1)?).copied()
+    }
+
+    fn longest(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+}
+
+impl Default for RetrySchedule {
+    /// 5 s, 30 s, 5 min, 30 min, 2 h, 6 h, 12 h and twice 24 h: almost three days.
+    fn default() -> Self {
+        let (seconds, minutes, hours) = (Duration::from_secs, Duration::from_mins, Duration::from_hours);
+        Self(vec![
+            seconds(5),
+            seconds(30),
+            minutes(5),
+            minutes(30),
+            hours(2),
+            hours(6),
+            hours(12),
+            hours(24),
+            hours(24),
+        ])
+    }
+}
+
+/// Judges the attempt of this `ordinal`, which ended at `now`. `chance` is drawn from 0 to 1.
+pub fn judge(schedule: &RetrySchedule, outcome: &Outcome, ordinal: u32, (now, chance): (Timestamp, f64)) -> Verdict {
+    let asked = match outcome {
+        Outcome::Accepted { .. } => return Verdict::Delivered,
+        Outcome::Refused { status: 410, .. } => return dead("the receiver answered 410: it is gone for good"),
+        Outcome::Blocked { reason } => return dead(reason),
+        Outcome::Refused { status: 429 | 503, retry_after } => *retry_after,
+        Outcome::Refused { .. } | Outcome::TimedOut { .. } | Outcome::Unreachable { .. } => None,
+    };
+    let Some(step) = schedule.pause_after(ordinal) else {
+        return dead(&format!("given up after {ordinal} attempts; the last one: {}", describe(outcome)));
+    };
+    let pause = step.max(asked.unwrap_or_default().min(schedule.longest()));
+    let jittered = pause.mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0));
+    let at = SignedDuration::try_from(jittered).ok().and_then(|pause| now.checked_add(pause).ok());
+    Verdict::Retry { at: at.unwrap_or(now) }
+}
+
+fn dead(reason: &str) -> Verdict {
+    Verdict::Dead { reason: reason.to_owned() }
+}
+
+/// The outcome in words.
+pub fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted { status } | Outcome::Refused { status, .. } => format!("the receiver answered {status}"),
+        Outcome::TimedOut { phase } => format!("no answer in time ({})", phase.as_str()),
+        Outcome::Unreachable { reason } | Outcome::Blocked { reason } => reason.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockbell_proto::outcome::Phase;
+    use dockbell_testkit::sample::moment;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(outcome: &Outcome, ordinal: u32) -> Verdict {
+        judge(&RetrySchedule::default(), outcome, ordinal, (moment(), 0.0))
+    }
+
+    fn pause(outcome: &Outcome, ordinal: u32) -> Duration {
+        match judged(outcome, ordinal) {
+            Verdict::Retry { at } => Duration::try_from(at.duration_since(moment())).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(status: u16, retry_after: Option<u64>) -> Outcome {
+        Outcome::Refused { status, retry_after: retry_after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn every_failure_but_gone_and_blocked_is_retried_on_the_schedule() {
+        for outcome in [
+            refused(302, None),
+            refused(404, None),
+            refused(500, None),
+            Outcome::TimedOut { phase: Phase::Body },
+            Outcome::Unreachable { reason: "r".into() },
+        ] {
+            let pauses: Vec<u64> = (1..10).map(|ordinal| pause(&outcome, ordinal).as_secs()).collect();
+            assert_eq!(pauses, [5, 30, 300, 1800, 7200, 21_600, 43_200, 86_400, 86_400]);
+            assert!(matches!(judged(&outcome, 10), Verdict::Dead { reason } if reason.contains("10 attempts")));
+        }
+        assert!(matches!(judged(&refused(410, None), 1), Verdict::Dead { .. }));
+        assert!(matches!(judged(&Outcome::Blocked { reason: "r".into() }, 1), Verdict::Dead { .. }));
+        assert_eq!(judged(&Outcome::Accepted { status: 204 }, 1), Verdict::Delivered);
+    }
+
+    #[test]
+    fn retry_after_lengthens_a_pause_up_to_the_longest_step() {
+        assert_eq!(pause(&refused(429, Some(60)), 1).as_secs(), 60);
+        assert_eq!(pause(&refused(503, Some(0)), 1).as_secs(), 5);
+        assert_eq!(pause(&refused(503, Some(u64::MAX)), 1).as_secs(), 86_400);
+        assert_eq!(pause(&refused(500, Some(60)), 1).as_secs(), 5, "only 429 and 503 may ask");
+    }
+
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            (200u16..300).prop_map(|status| Outcome::Accepted { status }),
+            (300u16..1000, proptest::option::of(any::<u32>()))
+                .prop_map(|(status, after)| refused(status, after.map(u64::from))),
+            Just(Outcome::TimedOut { phase: Phase::Headers }),
+            Just(Outcome::Unreachable { reason: "refused".into() }),
+            Just(Outcome::Blocked { reason: "loopback".into() }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_delivery_ends_and_no_pause_leaves_its_bounds(outcome in any_outcome(), ordinal in 0u32.., chance in -1.0f64..2.0) {
+            let schedule = RetrySchedule::default();
+            match judge(&schedule, &outcome, ordinal, (moment(), chance)) {
+                Verdict::Retry { at } => {
+                    let pause = Duration::try_from(at.duration_since(moment())).unwrap();
+                    prop_assert!(pause >= Duration::from_secs(5) && pause <= Duration::from_hours(24).mul_f64(1.2));
+                    prop_assert!((ordinal as usize) < schedule.attempts());
+                }
+                Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
+                Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),
+            }
+        }
+    }
+}

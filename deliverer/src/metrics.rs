@@ -1,0 +1,114 @@
+//! What the deliverer counts: one function per fact.
+
+use std::time::Duration;
+
+use dockbell_backends::bus::Queue;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::webhook::Format;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+
+/// The upper bounds of the buckets of durations, in seconds.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+
+/// The deliverer's instruments.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    attempts: Counter<u64>,
+    attempt: Histogram<f64>,
+    verdicts: Counter<u64>,
+    latency: Histogram<f64>,
+    in_flight: UpDownCounter<i64>,
+    repeated: Counter<u64>,
+    unaddressed: Counter<u64>,
+    away: Counter<u64>,
+    dead_letters: Counter<u64>,
+}
+
+impl Metrics {
+    /// Registers the instruments.
+    pub fn new(meter: &Meter) -> Self {
+        Self {
+            attempts: meter
+                .u64_counter("dockbell.attempts")
+                .with_description("Attempts, by format and outcome")
+                .build(),
+            attempt: meter
+                .f64_histogram("dockbell.attempt.duration")
+                .with_unit("s")
+                .with_boundaries(SECONDS.to_vec())
+                .with_description("How long attempts took, by outcome")
+                .build(),
+            verdicts: meter.u64_counter("dockbell.verdicts").with_description("What followed from attempts").build(),
+            latency: meter
+                .f64_histogram("dockbell.delivery.latency")
+                .with_unit("s")
+                .with_boundaries(SECONDS.to_vec())
+                .with_description("From the newest push of a delivery to its acceptance")
+                .build(),
+            in_flight: meter
+                .i64_up_down_counter("dockbell.attempts.in_flight")
+                .with_description("Attempts under way")
+                .build(),
+            repeated: meter
+                .u64_counter("dockbell.deliveries.repeated")
+                .with_description("Deliveries that had been attempted before and were not sent again")
+                .build(),
+            unaddressed: meter
+                .u64_counter("dockbell.deliveries.unaddressed")
+                .with_description("Waiting deliveries whose webhook was removed or disabled")
+                .build(),
+            away: meter
+                .u64_counter("dockbell.backend.retries")
+                .with_description("Operations repeated because the bus or the store was away")
+                .build(),
+            dead_letters: meter
+                .u64_counter("dockbell.dead_letters")
+                .with_description("Messages given up, by queue")
+                .build(),
+        }
+    }
+
+    /// An attempt started.
+    pub fn attempt_started(&self) {
+        self.in_flight.add(1, &[]);
+    }
+
+    /// An attempt of `format` ended.
+    pub fn attempt_ended(&self, format: Format, outcome: &Outcome, took: Duration) {
+        self.in_flight.add(-1, &[]);
+        let outcome = KeyValue::new("outcome", outcome.as_str());
+        self.attempt.record(took.as_secs_f64(), std::slice::from_ref(&outcome));
+        self.attempts.add(1, &[KeyValue::new("format", format.as_str()), outcome]);
+    }
+
+    /// A verdict was recorded.
+    pub fn verdict_reached(&self, verdict: &Verdict) {
+        self.verdicts.add(1, &[KeyValue::new("state", verdict.state().as_str())]);
+    }
+
+    /// A delivery was accepted so long after its push.
+    pub fn delivered(&self, format: Format, latency: Duration) {
+        self.latency.record(latency.as_secs_f64(), &[KeyValue::new("format", format.as_str())]);
+    }
+
+    /// A delivery had been attempted before.
+    pub fn delivery_repeated(&self) {
+        self.repeated.add(1, &[]);
+    }
+
+    /// A waiting delivery has nobody to go to.
+    pub fn delivery_unaddressed(&self) {
+        self.unaddressed.add(1, &[]);
+    }
+
+    /// The bus or the store was away.
+    pub fn backend_away(&self, operation: &'static str) {
+        self.away.add(1, &[KeyValue::new("operation", operation)]);
+    }
+
+    /// A message of `queue` was given up.
+    pub fn dead_lettered(&self, queue: Queue) {
+        self.dead_letters.add(1, &[KeyValue::new("queue", queue.as_str())]);
+    }
+}

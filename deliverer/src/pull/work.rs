@@ -1,0 +1,170 @@
+//! The work on one message: a batch becomes deliveries, and each delivery is attempted once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::bus::{Queue, Received};
+use dockbell_backends::store::AttemptRecord;
+use dockbell_chassis::trace;
+use dockbell_proto::batch::Batch;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::message::Message;
+use dockbell_proto::outcome::Verdict;
+use dockbell_proto::webhook::Webhook;
+use futures_util::future::join_all;
+use rand::RngExt as _;
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+
+use super::Deliverer;
+use crate::judge::{describe, judge};
+use crate::route::route;
+use crate::settle::excerpt;
+use crate::transport::Exchange;
+
+/// Does the work that a message asks for, then settles it. Dropped before, the message comes back.
+pub(super) async fn work(deliverer: &Deliverer, queue: Queue, message: Received, permits: &Semaphore) {
+    let settled = match Message::decode(&message.body) {
+        Ok(Message::Batch(batch)) => {
+            deliverer.deliver_batch(&batch, message.maybe_repeated, permits).await;
+            message.receipt.ack().await
+        }
+        Ok(Message::Delivery(delivery)) => {
+            deliverer.deliver_waiting(delivery, message.maybe_repeated, permits).await;
+            message.receipt.ack().await
+        }
+        Err(error) => {
+            tracing::error!(message.id = message.id, queue = queue.as_str(), error = %error, "a message cannot be read and is kept as a dead letter");
+            deliverer.settler.metrics.dead_lettered(queue);
+            message.receipt.dead_letter(error.to_string()).await
+        }
+    };
+    if let Err(error) = settled {
+        tracing::debug!(error = %error, "a message could not be settled and comes back");
+    }
+}
+
+impl Deliverer {
+    /// Makes the first attempt of everything that a batch owes.
+    async fn deliver_batch(&self, batch: &Batch, maybe_repeated: bool, permits: &Semaphore) {
+        let directory = &self.attempter.directory;
+        let webhooks = self.settler.until_done("look up webhooks", || directory.webhooks_for(&batch.repository)).await;
+        let deliveries = route(batch, &webhooks);
+        tracing::debug!(repository = %batch.repository, deliveries = deliveries.len(), "a batch was routed");
+        join_all(deliveries.into_iter().map(|(webhook, delivery)| async move {
+            self.deliver(&webhook, delivery, maybe_repeated, permits).await;
+        }))
+        .await;
+    }
+
+    /// Makes the next attempt of a delivery that was waiting.
+    async fn deliver_waiting(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+        let now = self.settler.clock.now();
+        if let Some(at) = delivery.not_before.filter(|at| *at > now) {
+            return self.settler.wait(delivery, at, maybe_repeated).await;
+        }
+        let directory = &self.attempter.directory;
+        let webhook = self.settler.until_done("look up a webhook", || directory.webhook(&delivery.webhook)).await;
+        let Some(webhook) = webhook.filter(|webhook| webhook.enabled) else {
+            tracing::info!(delivery.id = %delivery.id, webhook.id = %delivery.webhook, "a delivery is dropped: its webhook was removed or disabled");
+            return self.settler.metrics.delivery_unaddressed();
+        };
+        self.deliver(&webhook, delivery, maybe_repeated, permits).await;
+    }
+
+    /// Attempts a delivery, unless this attempt was made before, and makes what follows durable.
+    async fn deliver(&self, webhook: &Arc<Webhook>, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+        let trace = &delivery.content.trace;
+        let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %delivery.id, webhook.id = %webhook.id, webhook.format = webhook.format.as_str());
+        trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
+        self.deliver_in_span(webhook, delivery, maybe_repeated, permits).instrument(span).await;
+    }
+
+    async fn deliver_in_span(&self, webhook: &Webhook, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+        if (maybe_repeated || delivery.ordinal > 1)
+            && let Some(verdict) = self.earlier_verdict(&delivery).await
+        {
+            self.settler.metrics.delivery_repeated();
+            // A copy of a message leaves the verdict to the original; only a message that comes again may
+            // be the one whose verdict was recorded and not carried out.
+            if maybe_repeated {
+                self.settler.carry_out(&delivery, &verdict, true).await;
+            }
+            return;
+        }
+        // The semaphore is never closed, so the only other result does not occur.
+        let _permit = permits.acquire().await.ok();
+        let record = self.attempt(webhook, delivery).await;
+        let recorded = self.settler.record(&record).await;
+        if recorded.is_first || maybe_repeated {
+            self.settler.carry_out(&record.delivery, &record.verdict, maybe_repeated).await;
+        }
+    }
+
+    async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
+        let ids = [delivery.attempt_id()];
+        let verdicts = self.settler.until_done("look up earlier attempts", || self.settler.store.settled(&ids)).await;
+        verdicts.into_iter().next().flatten()
+    }
+
+    /// Makes one attempt and judges it.
+    async fn attempt(&self, webhook: &Webhook, delivery: Delivery) -> AttemptRecord {
+        let at = self.settler.clock.now();
+        self.settler.metrics.attempt_started();
+        let span = tracing::info_span!(
+            "attempt",
+            otel.kind = "client",
+            attempt.ordinal = delivery.ordinal,
+            outcome = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty
+        );
+        let exchange = self
+            .settler
+            .until_done("prepare an attempt", || self.attempter.attempt(webhook, &delivery))
+            .instrument(span.clone())
+            .await;
+        span.record("outcome", exchange.outcome.as_str());
+        if let Some(status) = exchange.outcome.status() {
+            span.record("http.response.status_code", status);
+        }
+        let now = self.settler.clock.now();
+        let chance = self.chance();
+        let verdict = judge(&self.schedule, &exchange.outcome, delivery.ordinal, (now, chance));
+        let record = AttemptRecord {
+            at,
+            took: exchange.took,
+            excerpt: excerpt(&exchange.body),
+            outcome: exchange.outcome.clone(),
+            verdict,
+            delivery,
+        };
+        self.tell(webhook, &record, &exchange);
+        record
+    }
+
+    fn chance(&self) -> f64 {
+        self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).random()
+    }
+
+    fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {
+        let metrics = &self.settler.metrics;
+        metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
+        metrics.verdict_reached(&record.verdict);
+        let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
+        if let (Verdict::Delivered, Some(pushed_at)) = (&record.verdict, newest) {
+            metrics.delivered(
+                webhook.format,
+                Duration::try_from(record.at.duration_since(pushed_at)).unwrap_or_default() + exchange.took,
+            );
+        }
+        match &record.verdict {
+            Verdict::Delivered => tracing::trace!(took_ms = exchange.took.as_millis(), "delivered"),
+            Verdict::Retry { at } => {
+                tracing::debug!(attempt.ordinal = record.delivery.ordinal, retry.at = %at, outcome = describe(&exchange.outcome), "an attempt failed")
+            }
+            Verdict::Dead { reason } => {
+                tracing::warn!(delivery.id = %record.delivery.id, webhook.id = %webhook.id, reason, "a delivery was given up and is kept as a dead letter")
+            }
+        }
+    }
+}

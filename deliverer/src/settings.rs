@@ -1,0 +1,85 @@
+//! The deliverer's settings.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::bus::Queue;
+use dockbell_chassis::config::{Reader, parse_duration};
+use dockbell_proto::address::{AddressPolicy, AllowedTarget};
+
+use crate::judge::RetrySchedule;
+use crate::pull::Share;
+use crate::transport::Deadlines;
+
+/// What the deliverer is told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which addresses may be reached.
+    pub policy: Arc<AddressPolicy>,
+    /// How long an attempt may take.
+    pub deadlines: Deadlines,
+    /// When a failed delivery is attempted again.
+    pub schedule: RetrySchedule,
+    /// How much of the fresh batches is worked on at once.
+    pub fresh: Share,
+    /// How much of the waiting deliveries is worked on at once.
+    pub waiting: Share,
+}
+
+impl Settings {
+    /// Reads the settings. What is wrong is noted in `reader`.
+    pub fn read(reader: &mut Reader) -> Self {
+        let allowed = "networks with optional ports, such as 10.1.0.0/16 or 127.0.0.1:9000";
+        let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
+        Self {
+            policy: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            deadlines: read_deadlines(reader),
+            schedule: read_schedule(reader),
+            fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 256), ("delivery.prefetch", 512)),
+            waiting: read_share(
+                reader,
+                Queue::Redeliveries,
+                ("delivery.retry_attempts", 64),
+                ("delivery.retry_prefetch", 128),
+            ),
+        }
+    }
+}
+
+fn read_deadlines(reader: &mut Reader) -> Deadlines {
+    let default = Deadlines::default();
+    let total = reader.duration("delivery.timeout", default.total);
+    let connect = reader.duration("delivery.connect_timeout", default.connect.min(total));
+    // A message must be settled long before a broker takes its consumer for dead.
+    if total.is_zero() || total > Duration::from_mins(1) {
+        reader.reject("delivery.timeout", "must be more than 0s and at most 1m");
+    }
+    if connect.is_zero() || connect > total {
+        reader.reject("delivery.connect_timeout", "must be more than 0s and at most delivery.timeout");
+    }
+    Deadlines { connect, total }
+}
+
+fn read_schedule(reader: &mut Reader) -> RetrySchedule {
+    let key = "delivery.schedule";
+    let Some(pauses) = reader.get_list(key, "durations, such as 5s, 30s, 5m", parse_duration) else {
+        return RetrySchedule::default();
+    };
+    RetrySchedule::new(pauses).unwrap_or_else(|error| {
+        reader.reject(key, error.to_string());
+        RetrySchedule::default()
+    })
+}
+
+fn read_share(
+    reader: &mut Reader,
+    queue: Queue,
+    (attempts_key, attempts): (&str, u16),
+    (prefetch_key, prefetch): (&str, u16),
+) -> Share {
+    let attempts = reader.count(attempts_key, attempts, 1..=10_000);
+    let prefetch = reader.count(prefetch_key, prefetch, 1..=u16::MAX);
+    let positive = |number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN);
+    Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) }
+}
