@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dockbell_proto::message::Message;
 use jiff::Timestamp;
 
 /// A queue of the bus.
@@ -47,6 +48,24 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whether an earlier publish of it may have succeeded.
     pub maybe_repeated: bool,
+}
+
+impl Outgoing {
+    /// The message that carries a batch or a delivery. The same batch, and the same attempt of a delivery,
+    /// have the same id.
+    pub fn carrying(message: &Message) -> Self {
+        let (content, id) = match message {
+            Message::Batch(batch) => (batch, batch.newest().map(ToString::to_string).unwrap_or_default()),
+            Message::Delivery(delivery) => (&delivery.content, delivery.attempt_id().to_string()),
+        };
+        Self {
+            id,
+            key: format!("{}/{}", content.registry, content.repository),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: message.encode().into(),
+            maybe_repeated: false,
+        }
+    }
 }
 
 /// A message handed to a consumer, together with the duty to settle it.

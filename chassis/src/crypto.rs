@@ -11,6 +11,24 @@ pub fn install_crypto_provider() {
     }
 }
 
+/// Builds an HTTP client, whose servers are verified against the platform's roots.
+///
+/// A platform without any roots, such as a bare container, gets a client that reaches no https server, and a
+/// warning, rather than a process that cannot start although it may only ever dial http.
+pub fn http_client(configured: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, reqwest::Error> {
+    install_crypto_provider();
+    configured().build().or_else(|error| {
+        let rootless = configured().tls_backend_preconfigured(without_roots()).build()?;
+        tracing::warn!(error = %error, "https servers cannot be verified: install the package ca-certificates");
+        Ok(rootless)
+    })
+}
+
+/// A TLS configuration that trusts nobody.
+pub(crate) fn without_roots() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

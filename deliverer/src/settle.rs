@@ -50,7 +50,7 @@ impl Settler {
 
     /// Puts a delivery back to wait until `at`.
     pub async fn wait(&self, delivery: Delivery, at: Timestamp, is_repeated: bool) {
-        let message = delivery_message(delivery, is_repeated);
+        let message = Outgoing { maybe_repeated: is_repeated, ..Outgoing::carrying(&Message::Delivery(delivery)) };
         let delay = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
         self.until_published("retry", message, |message| self.bus.publish_after(Queue::Redeliveries, message, delay))
             .await;
@@ -58,7 +58,7 @@ impl Settler {
 
     async fn bury(&self, delivery: &Delivery, reason: &str) {
         self.metrics.dead_lettered(Queue::Redeliveries);
-        let message = delivery_message(delivery.clone(), false);
+        let message = Outgoing::carrying(&Message::Delivery(delivery.clone()));
         self.until_published("dead letter", message, |message| {
             self.bus.bury(Queue::Redeliveries, message, reason.to_owned())
         })
@@ -108,16 +108,6 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-fn delivery_message(delivery: Delivery, maybe_repeated: bool) -> Outgoing {
-    Outgoing {
-        id: delivery.attempt_id().to_string(),
-        key: format!("{}/{}", delivery.content.registry, delivery.content.repository),
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: Message::Delivery(delivery).encode().into(),
-        maybe_repeated,
-    }
 }
 
 /// The beginning of an answer's body, as text that can be shown.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockbell_chassis::crypto::http_client;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::outcome::{Outcome, Phase};
@@ -126,18 +127,20 @@ impl Transport {
 }
 
 fn client(resolver: VettingResolver, deadlines: Deadlines) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .referer(false)
-        .http1_only()
-        .retry(reqwest::retry::never())
-        .dns_resolver(Arc::new(resolver))
-        .connect_timeout(deadlines.connect)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-        .tcp_nodelay(true)
-        .build()
+    let resolver = Arc::new(resolver);
+    http_client(|| {
+        Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .http1_only()
+            .retry(reqwest::retry::never())
+            .dns_resolver(Arc::clone(&resolver))
+            .connect_timeout(deadlines.connect)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .tcp_nodelay(true)
+    })
 }
 
 fn outcome_of(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Outcome {

@@ -29,26 +29,13 @@ pub fn event_message(event: &Event) -> Result<Outgoing, serde_json::Error> {
     })
 }
 
-/// The message that carries a batch to the deliverers.
+/// The message that carries a batch to the deliverers. Several tags of one index repeat its platforms; if that
+/// makes the batch too large, the blobs are left out, and the changes say so.
 pub fn batch_message(batch: Batch) -> Outgoing {
-    let key = format!("{}/{}", batch.registry, batch.repository);
-    let newest = batch.newest().map(ToString::to_string).unwrap_or_default();
-    Outgoing {
-        id: format!("{key}/{newest}"),
-        key,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: encode_within_limit(batch).into(),
-        maybe_repeated: false,
-    }
-}
-
-/// Encodes a batch. Several tags of one index repeat its platforms; if that makes the batch too large, the
-/// blobs are left out, and the changes say so.
-fn encode_within_limit(batch: Batch) -> Vec<u8> {
     let mut message = Message::Batch(batch);
-    let encoded = message.encode();
-    if encoded.len() <= BATCH_LIMIT {
-        return encoded;
+    let outgoing = Outgoing::carrying(&message);
+    if outgoing.body.len() <= BATCH_LIMIT {
+        return outgoing;
     }
     if let Message::Batch(batch) = &mut message {
         for change in &mut batch.changes {
@@ -57,7 +44,7 @@ fn encode_within_limit(batch: Batch) -> Vec<u8> {
             change.truncated = true;
         }
     }
-    message.encode()
+    Outgoing::carrying(&message)
 }
 
 /// Publishes a batch, and repeats that until it is durable. The caller drops the future when it gives up.

@@ -147,6 +147,7 @@ pub struct Windows<S> {
     newest: Recent<(Arc<Key>, Tag), Order>,
     next_number: u64,
     held: usize,
+    held_open: usize,
 }
 
 impl<S> Windows<S> {
@@ -161,6 +162,7 @@ impl<S> Windows<S> {
             newest: Recent::new(REMEMBERED, REMEMBERED_LIMIT),
             next_number: 0,
             held: 0,
+            held_open: 0,
         }
     }
 
@@ -199,6 +201,7 @@ impl<S> Windows<S> {
             return Pushed { closed: Vec::new(), stale: Some(share) };
         }
         self.held += 1;
+        self.held_open += 1;
         let overfull = self.open.get(&key).is_some_and(|window| window.bytes + size > MAX_BYTES);
         let overfull = overfull.then(|| self.close(&key, CloseReason::Full)).flatten();
         self.add(&key, Arrival { event, identity, size, share }, (now, wall));
@@ -220,17 +223,17 @@ impl<S> Windows<S> {
 
     /// Closes the windows that have been open longest until open ones hold at most `shares` shares.
     pub fn close_oldest(&mut self, shares: usize) -> Vec<Closed<S>> {
-        let mut held: usize = self.open.values().map(|window| window.shares.len()).sum();
+        if self.held_open <= shares {
+            return Vec::new();
+        }
         let mut oldest: Vec<_> = self.open.iter().map(|(key, window)| (window.opened, Arc::clone(key))).collect();
         oldest.sort();
         let mut closed = Vec::new();
         for (_, key) in oldest {
-            if held <= shares {
+            if self.held_open <= shares {
                 break;
             }
-            let window = self.close(&key, CloseReason::Pressure);
-            held -= window.as_ref().map_or(0, |window| window.shares.len());
-            closed.extend(window);
+            closed.extend(self.close(&key, CloseReason::Pressure));
         }
         closed
     }
@@ -268,6 +271,7 @@ impl<S> Windows<S> {
         let Some(shares) = shares else { return Some(share) };
         shares.push(share);
         self.held += 1;
+        self.held_open += usize::from(place == Place::Open);
         None
     }
 
@@ -308,6 +312,7 @@ impl<S> Windows<S> {
         }
         self.in_flight.insert(number, InFlight { identities: window.identities, repeated: Vec::new() });
         let Window { opened, opened_at, events, shares, .. } = window;
+        self.held_open -= shares.len();
         Some(Closed { number, opened_at, opened, events, shares, reason })
     }
 

@@ -73,9 +73,17 @@ mod tests {
             ("HOME", "/root"),
             ("OTEL_SERVICE_NAME", "other"),
         ];
-        let settings = [("DOCKBELL_WINDOW_QUIET", "1s"), ("DOCKBELL_TARGETS_PORT", "8080"), ("DOCKBELL_A_TCP", "1"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")];
+        let settings = [
+            ("DOCKBELL_WINDOW_QUIET", "1s"),
+            ("DOCKBELL_TARGETS_PORT", "8080"),
+            ("DOCKBELL_A_TCP", "1"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
+        ];
         let all = links.iter().chain(&settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let kept: Vec<String> = ours(all.collect()).into_keys().collect();
-        assert_eq!(kept, ["DOCKBELL_A_TCP", "DOCKBELL_TARGETS_PORT", "DOCKBELL_WINDOW_QUIET", "OTEL_EXPORTER_OTLP_ENDPOINT"]);
+        assert_eq!(
+            kept,
+            ["DOCKBELL_A_TCP", "DOCKBELL_TARGETS_PORT", "DOCKBELL_WINDOW_QUIET", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        );
     }
 }

@@ -15,7 +15,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::crypto::install_crypto_provider;
+use crate::crypto::{install_crypto_provider, without_roots};
 use crate::telemetry::TelemetryError;
 
 /// What a collector's URL looks like.
@@ -48,7 +48,10 @@ impl Client {
         }
         install_crypto_provider();
         // Building a blocking client inside a runtime panics, so a thread of its own does it.
-        let client = || reqwest::blocking::Client::builder().timeout(EXPORT_LIMIT).build();
+        let configured = || reqwest::blocking::Client::builder().timeout(EXPORT_LIMIT);
+        // Without any root certificates a collector behind http can still be reached.
+        let rootless = move || configured().tls_backend_preconfigured(without_roots()).build();
+        let client = move || configured().build().or_else(|_| rootless());
         let thread = thread::Builder::new().name("telemetry-start".to_owned()).spawn(client)?;
         let http = thread.join().map_err(|_| TelemetryError::Exporter("the HTTP client panicked".to_owned()))?;
         let http = http.map_err(|error| TelemetryError::Exporter(error.to_string()))?;

@@ -157,13 +157,16 @@ impl Deliverer {
                 Duration::try_from(record.at.duration_since(pushed_at)).unwrap_or_default() + exchange.took,
             );
         }
+        let ordinal = record.delivery.ordinal;
         match &record.verdict {
             Verdict::Delivered => tracing::trace!(took_ms = exchange.took.as_millis(), "delivered"),
             Verdict::Retry { at } => {
-                tracing::debug!(attempt.ordinal = record.delivery.ordinal, retry.at = %at, outcome = describe(&exchange.outcome), "an attempt failed")
+                let outcome = describe(&exchange.outcome);
+                tracing::debug!(attempt.ordinal = ordinal, retry.at = %at, outcome, "an attempt failed");
             }
             Verdict::Dead { reason } => {
-                tracing::warn!(delivery.id = %record.delivery.id, webhook.id = %webhook.id, reason, "a delivery was given up and is kept as a dead letter")
+                let (delivery, webhook) = (&record.delivery.id, &webhook.id);
+                tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery was given up and is kept as a dead letter");
             }
         }
     }

@@ -17,7 +17,6 @@ fn policy(allowed: &str) -> Arc<AddressPolicy> {
 }
 
 async fn post_to(url: &str, allowed: &str, deadlines: Deadlines) -> Exchange {
-    dockbell_chassis::crypto::install_crypto_provider();
     let transport = Transport::new(&policy(allowed), deadlines, Arc::new(SystemClock)).unwrap();
     // The URL is judged by a policy that permits it, so that what is tested is the connection.
     let url = TargetUrl::parse(url, &policy("127.0.0.0/8")).unwrap();

@@ -1,0 +1,57 @@
+//! `docs/formats.md`: its schema and its example describe what the decoder takes.
+
+use dockbell_proto::input::{InputFormat, decode};
+use serde_json::{Value, json};
+
+const DOCUMENT: &str = include_str!("../../../docs/formats.md");
+
+/// The first block of the document that opens with `fence`.
+fn block(fence: &str) -> Value {
+    let (_, rest) = DOCUMENT.split_once(fence).unwrap();
+    let (block, _) = rest.split_once("```").unwrap();
+    serde_json::from_str(block).unwrap()
+}
+
+fn is_taken(event: &Value) -> bool {
+    let entries = decode(InputFormat::Native, event.to_string().as_bytes());
+    entries.is_ok_and(|entries| entries.iter().all(Result::is_ok))
+}
+
+#[test]
+fn the_example_of_the_native_event_is_valid_and_taken_whole() {
+    let (schema, example) = (block("```json schema\n"), block("```json\n"));
+    jsonschema::validate(&schema, &example).unwrap();
+    let report = decode(InputFormat::Auto, example.to_string().as_bytes()).unwrap().remove(0).unwrap();
+    assert!(report.notifies() && report.digest.is_some() && report.references.len() == 1 && report.metadata.is_some());
+}
+
+#[test]
+fn schema_and_decoder_agree_on_what_is_valid() {
+    let schema = jsonschema::validator_for(&block("```json schema\n")).unwrap();
+    let base = block("```json\n");
+    let with = |member: &str, value: Value| {
+        let mut event = base.clone();
+        event[member] = value;
+        event
+    };
+    for valid in [
+        with("tag", Value::Null),
+        with("tag", json!("")),
+        with("id", json!("any")),
+        with("metadata", json!({"owner": "o"})),
+        with("extra", json!(1)),
+    ] {
+        assert!(schema.is_valid(&valid) && is_taken(&valid), "{valid}");
+    }
+    for wrong in [
+        with("schema", json!("other")),
+        with("repository", json!("")),
+        with("repository", json!("a".repeat(256))),
+        with("tag", json!("-x")),
+        with("digest", json!("md5:1")),
+        with("metadata", json!({"star_count": "many"})),
+        with("registry", json!("a".repeat(261))),
+    ] {
+        assert!(!schema.is_valid(&wrong) && !is_taken(&wrong), "{wrong}");
+    }
+}

@@ -1,0 +1,4 @@
+//! What documents promise about formats, checked against the code.
+
+#[cfg(test)]
+mod formats;
