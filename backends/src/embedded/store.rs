@@ -1,0 +1,171 @@
+//! The store on the file.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
+use dockbell_proto::names::{Registry, Repository, Tag};
+use dockbell_proto::order::Order;
+use dockbell_proto::outcome::Verdict;
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::webhook::{Webhook, WebhookPatch};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::broadcast;
+
+use crate::store::{
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Notice, Page, PageRequest, Recorded, Store,
+    StoreError,
+};
+
+use super::record::{Entry, record};
+use super::status::Failure;
+use super::{Embedded, counters, history, repositories, webhooks};
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        Self(failure.to_string())
+    }
+}
+
+impl Embedded {
+    async fn look<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        Ok(self.reader.read(read).await?)
+    }
+
+    /// What tells those who listen about a change, once it is durable.
+    fn announce(&self, id: WebhookId) -> impl FnOnce(Vec<Pattern>) + Send + 'static {
+        let notices: Arc<Mutex<Option<broadcast::Sender<Notice>>>> = Arc::clone(&self.notices);
+        move |patterns| {
+            if let Some(sender) = &*notices.lock().unwrap_or_else(PoisonError::into_inner) {
+                // It fails when nobody listens.
+                drop(sender.send(Notice::Webhook { id, patterns }));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        let announce = self.announce(webhook.id.clone());
+        let webhook = webhook.clone();
+        let run = move |file: &Connection| webhooks::put(file, &webhook);
+        self.writer.write(run, move |patterns| announce(patterns.clone())).await?;
+        Ok(())
+    }
+
+    async fn patch_webhook(
+        &self,
+        id: &WebhookId,
+        patch: &WebhookPatch,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let announce = self.announce(id.clone());
+        let (id, patch) = (id.clone(), patch.clone());
+        let run = move |file: &Connection| webhooks::patch(file, &id, &patch, now);
+        let committed = move |patched: &Option<(Webhook, Vec<Pattern>)>| {
+            if let Some((_, patterns)) = patched {
+                announce(patterns.clone());
+            }
+        };
+        let patched = self.writer.write(run, committed).await?;
+        Ok(patched.map(|(webhook, _)| webhook))
+    }
+
+    async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        let announce = self.announce(id.clone());
+        let id = id.clone();
+        let run = move |file: &Connection| webhooks::remove(file, &id);
+        let committed = move |before: &Option<Pattern>| {
+            if let Some(pattern) = before {
+                announce(vec![pattern.clone()]);
+            }
+        };
+        Ok(self.writer.write(run, committed).await?.is_some())
+    }
+
+    async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let id = id.clone();
+        self.look(move |file| webhooks::find(file, &id)).await
+    }
+
+    async fn webhooks(&self, page: &PageRequest) -> Result<Page<Webhook>, StoreError> {
+        let page = page.clone();
+        self.look(move |file| webhooks::list(file, &page)).await
+    }
+
+    async fn webhooks_on(&self, pattern: &Pattern) -> Result<Vec<Webhook>, StoreError> {
+        let pattern = pattern.clone();
+        self.look(move |file| webhooks::on(file, &pattern)).await
+    }
+
+    fn changes(&self) -> Changes {
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a closed store: a channel without a sender, which ends at once.
+        Changes::new(notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe))
+    }
+
+    async fn first_seen(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        candidate: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        let names = (registry.clone(), repository.clone());
+        let seen = self.look(move |file| repositories::first_seen(file, &names.0, &names.1)).await?;
+        if let Some(seen) = seen {
+            return Ok(seen);
+        }
+        let names = (registry.clone(), repository.clone());
+        let run = move |file: &Connection| {
+            repositories::see(file, &names.0, &names.1, candidate)?;
+            repositories::first_seen(file, &names.0, &names.1)
+        };
+        Ok(self.writer.write(run, |_| ()).await?.unwrap_or(candidate))
+    }
+
+    async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
+        let (entry, kept) = (Entry::new(attempt)?, self.kept.clone());
+        Ok(self.writer.write(move |file| record(file, &entry, kept.now()), |_| ()).await?)
+    }
+
+    async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
+        let (attempts, now) = (attempts.to_vec(), self.kept.now());
+        self.look(move |file| counters::settled(file, &attempts, now)).await
+    }
+
+    async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
+        let webhook = webhook.clone();
+        self.look(move |file| counters::health(file, &webhook)).await
+    }
+
+    async fn newest(
+        &self,
+        webhook: &WebhookId,
+        (registry, repository): (&Registry, &Repository),
+        tags: &[Tag],
+    ) -> Result<Vec<Option<Order>>, StoreError> {
+        let (webhook, registry, repository) = (webhook.clone(), registry.clone(), repository.clone());
+        let (tags, now) = (tags.to_vec(), self.kept.now());
+        self.look(move |file| counters::newest(file, &webhook, (&registry, &repository), &tags, now)).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {
+        let (query, until) = (query.clone(), self.kept.history_until());
+        self.look(move |file| history::list(file, &query, until)).await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        let (id, until) = (id.clone(), self.kept.history_until());
+        self.look(move |file| history::find(file, &id, until)).await
+    }
+
+    async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
+        let (id, until) = (id.clone(), self.kept.history_until());
+        Ok(self.writer.write(move |file| history::take_request(file, &id, until), |_| ()).await?)
+    }
+}

@@ -1,0 +1,20 @@
+//! The adapters, against the rules of the ports and against what can happen to each of them.
+
+#[cfg(test)]
+mod contracts;
+#[cfg(test)]
+mod embedded_bus;
+#[cfg(test)]
+mod embedded_crash;
+#[cfg(test)]
+mod embedded_file;
+#[cfg(test)]
+mod embedded_limits;
+#[cfg(test)]
+mod embedded_store;
+#[cfg(test)]
+mod embedded_time;
+#[cfg(test)]
+mod embedded_writer;
+#[cfg(test)]
+mod harness;

@@ -1,0 +1,75 @@
+//! Dead letters.
+
+use std::sync::Arc;
+
+use dockbell_backends::bus::{Bus, DeadLetter, Outgoing, Queue};
+
+use super::{BusHarness, consume, next, outgoing, publish, until_empty};
+
+async fn letters(bus: &Arc<dyn Bus>, position: u64, limit: u32) -> Vec<DeadLetter> {
+    bus.dead_letters(position, limit).await.expect("dead letters")
+}
+
+async fn give_up(bus: &Arc<dyn Bus>, queue: Queue, id: &str, reason: &str) {
+    let message = Outgoing { headers: vec![("a".to_owned(), "b".to_owned())], ..outgoing(id, id) };
+    bus.publish(queue, message).await.expect("a publish");
+    let mut consumer = consume(bus, queue, 1).await;
+    next(&mut consumer).await.receipt.dead_letter(reason).await.expect("a dead letter");
+}
+
+/// A message that is given up leaves its queue and can be looked at, again and again, with what is known
+/// of it.
+pub async fn a_dead_letter_keeps_its_reason_and_can_be_read_without_consuming(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    give_up(&bus, Queue::Deliveries, "a", "cannot be read").await;
+    until_empty(&bus, Queue::Deliveries).await;
+    let found = letters(&bus, 0, 10).await;
+    let [letter] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((letter.queue, letter.reason.as_str()), (Queue::Deliveries, "cannot be read"));
+    assert_eq!((letter.id.as_str(), &letter.body[..]), ("a", &b"a"[..]));
+    assert_eq!(letter.headers, [("a".to_owned(), "b".to_owned())]);
+    assert_eq!(letters(&bus, 0, 10).await, found, "reading consumes nothing");
+}
+
+/// A dead letter is durable once its settlement has returned, and its message is not also on its queue.
+pub async fn a_dead_letter_survives_a_crash(harness: &mut dyn BusHarness) {
+    give_up(&harness.bus(), Queue::Events, "a", "poison").await;
+    harness.crash().await;
+    let bus = harness.bus();
+    let found = letters(&bus, 0, 10).await;
+    assert_eq!(found.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["poison"]);
+    publish(&bus, Queue::Events, "last").await;
+    let mut consumer = consume(&bus, Queue::Events, 1).await;
+    assert_eq!(next(&mut consumer).await.id, "last");
+}
+
+/// What has no receipt of its own can be given up too, and survives a crash.
+pub async fn a_message_is_buried_without_a_receipt(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    bus.bury(Queue::Redeliveries, outgoing("a", "body"), "gone".to_owned()).await.expect("a burial");
+    until_empty(&bus, Queue::Redeliveries).await;
+    harness.crash().await;
+    let found = letters(&harness.bus(), 0, 10).await;
+    let [letter] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((letter.queue, letter.reason.as_str()), (Queue::Redeliveries, "gone"));
+    assert_eq!((letter.id.as_str(), &letter.body[..]), ("a", &b"body"[..]));
+}
+
+/// Later dead letters have larger positions, so that a reader goes on where it stopped.
+pub async fn dead_letters_are_read_on_from_a_position(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    for number in 0..5 {
+        give_up(&bus, Queue::Deliveries, &format!("m{number}"), "gone").await;
+    }
+    let mut read = Vec::new();
+    let mut position = 0;
+    loop {
+        let found = letters(&bus, position, 2).await;
+        assert!(found.len() <= 2);
+        let Some(last) = found.last() else { break };
+        assert!(last.position > position);
+        position = last.position;
+        read.extend(found.into_iter().map(|letter| letter.id));
+    }
+    assert_eq!(read, ["m0", "m1", "m2", "m3", "m4"]);
+}

@@ -1,0 +1,99 @@
+//! The rules of the store.
+
+pub mod counters;
+pub mod history;
+pub mod newest;
+pub mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dockbell_backends::store::{AttemptRecord, Recorded, Store};
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::outcome::{Outcome, Phase, Verdict};
+use dockbell_proto::webhook::{Format, Webhook};
+use jiff::Timestamp;
+
+use crate::sample;
+
+/// The rules, by the names of their functions.
+pub const RULES: &[&str] = &[
+    "a_webhook_is_read_as_it_was_put",
+    "a_webhook_that_is_put_again_is_replaced_and_keeps_its_health",
+    "concurrent_patches_of_different_members_all_take_effect",
+    "a_patch_makes_no_webhook",
+    "a_removed_webhook_leaves_nothing_behind",
+    "webhooks_are_listed_oldest_first_in_pages",
+    "a_namespace_is_found_by_its_own_pattern_alone",
+    "a_change_is_noticed_within_a_second",
+    "a_repository_is_first_seen_once",
+    "a_record_of_the_same_attempt_counts_once",
+    "failures_count_until_an_attempt_is_accepted",
+    "a_blocked_attempt_leaves_the_counters_alone",
+    "concurrent_records_are_all_counted",
+    "settled_answers_in_the_order_asked",
+    "settled_expires",
+    "newest_is_the_latest_order_whatever_came_last",
+    "newest_counts_what_waits_and_not_what_was_given_up",
+    "history_is_bounded_newest_first",
+    "history_pages_neither_skip_nor_repeat",
+    "history_is_filtered_by_webhook_and_state",
+    "history_expires",
+    "a_delivery_shows_its_latest_attempts_oldest_first",
+    "an_attempt_recorded_late_does_not_undo_a_later_one",
+    "a_redelivery_stays_with_its_delivery",
+    "take_request_numbers_the_redeliveries_of_what_is_recorded",
+    "an_excerpt_is_cut_to_its_limit",
+];
+
+/// A store under test, empty at first.
+#[async_trait]
+pub trait StoreHarness: Send {
+    /// Two handles onto the same store, as two processes have them.
+    fn stores(&self) -> (Arc<dyn Store>, Arc<dyn Store>);
+
+    /// The time of the store's clock.
+    fn now(&self) -> Timestamp;
+
+    /// Moves the store's clock forward.
+    async fn advance(&self, by: Duration);
+}
+
+/// A webhook that is in the store.
+async fn webhook(store: &Arc<dyn Store>, number: u8) -> Webhook {
+    let webhook = sample::webhook(number, "team/app", Format::Dockerhub, "https://receiver.test/hook");
+    store.put_webhook(&webhook).await.expect("a webhook");
+    webhook
+}
+
+/// The first attempt of a delivery of its own about `tag`; `id` tells it apart from others.
+fn delivery(webhook: &Webhook, id: &str, tag: &str) -> Delivery {
+    sample::delivery(&webhook.id, &sample::batch(id, "team/app", &[tag]))
+}
+
+/// An attempt that was answered by 500 and is made again a minute later.
+fn failed(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
+    AttemptRecord {
+        delivery: delivery.clone(),
+        at,
+        took: Duration::from_millis(120),
+        outcome: Outcome::Refused { status: 500, retry_after: None },
+        verdict: Verdict::Retry { at: at + Duration::from_mins(1) },
+        excerpt: Some("down".to_owned()),
+    }
+}
+
+fn delivered(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
+    let outcome = Outcome::Accepted { status: 204 };
+    AttemptRecord { outcome, verdict: Verdict::Delivered, excerpt: None, ..failed(delivery, at) }
+}
+
+fn given_up(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
+    let outcome = Outcome::TimedOut { phase: Phase::Headers };
+    AttemptRecord { outcome, verdict: Verdict::Dead { reason: "gone".to_owned() }, ..failed(delivery, at) }
+}
+
+async fn record(store: &Arc<dyn Store>, attempt: &AttemptRecord) -> Recorded {
+    store.record(attempt).await.expect("a record")
+}

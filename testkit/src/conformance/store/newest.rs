@@ -1,0 +1,59 @@
+//! The newest order of each tag, by which older news is withheld.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::store::Store;
+use dockbell_proto::batch::Batch;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::ids::EventId;
+use dockbell_proto::names::Tag;
+use dockbell_proto::order::Order;
+use dockbell_proto::webhook::Webhook;
+
+use super::{StoreHarness, delivered, failed, given_up, record, webhook};
+use crate::sample;
+
+/// A delivery about `tags`, whose events came in `after` seconds after [`sample::moment`].
+fn owed(webhook: &Webhook, tags: &[&str], after: u64) -> Delivery {
+    let mut content: Batch = sample::batch(&format!("at{after}"), "team/app", tags);
+    for change in &mut content.changes {
+        change.order = order(after);
+    }
+    sample::delivery(&webhook.id, &content)
+}
+
+fn order(after: u64) -> Order {
+    Order::new(sample::moment() + Duration::from_secs(after), EventId::parse(&format!("e{after}")).expect("an id"))
+}
+
+async fn newest(store: &Arc<dyn Store>, webhook: &Webhook, tags: &[&str]) -> Vec<Option<Order>> {
+    let content = sample::batch("any", "team/app", &["any"]);
+    let tags: Vec<Tag> = tags.iter().map(|tag| Tag::parse(tag).expect("a tag")).collect();
+    store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.expect("orders")
+}
+
+/// The order decides, not the time of the record; each webhook and tag has its own.
+pub async fn newest_is_the_latest_order_whatever_came_last(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let (one, two) = (webhook(&store, 1).await, webhook(&store, 2).await);
+    record(&store, &delivered(&owed(&one, &["1.0", "latest"], 20), harness.now())).await;
+    record(&other, &delivered(&owed(&one, &["latest"], 30), harness.now())).await;
+    record(&store, &delivered(&owed(&one, &["1.0", "latest"], 10), harness.now())).await;
+    let found = newest(&other, &one, &["latest", "unknown", "1.0"]).await;
+    assert_eq!(found, [Some(order(30)), None, Some(order(20))]);
+    assert_eq!(newest(&other, &two, &["latest"]).await, [None]);
+    let elsewhere = sample::batch("any", "team/web", &["latest"]);
+    let tags = [Tag::parse("latest").expect("a tag")];
+    let found = store.newest(&one.id, (&elsewhere.registry, &elsewhere.repository), &tags).await;
+    assert_eq!(found, Ok(vec![None]));
+}
+
+/// A delivery that waits for its next attempt withholds older ones; one that was given up does not.
+pub async fn newest_counts_what_waits_and_not_what_was_given_up(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    record(&store, &failed(&owed(&owner, &["latest"], 10), harness.now())).await;
+    record(&store, &given_up(&owed(&owner, &["latest"], 20), harness.now())).await;
+    assert_eq!(newest(&store, &owner, &["latest"]).await, [Some(order(10))]);
+}

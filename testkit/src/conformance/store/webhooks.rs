@@ -1,0 +1,180 @@
+//! Webhooks and the repositories that they are set on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest};
+use dockbell_proto::names::{Registry, Repository};
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::secret::Secret;
+use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
+use tokio::time::timeout;
+
+use super::{StoreHarness, delivery, failed, record, webhook};
+use crate::sample;
+
+fn pattern(text: &str) -> Pattern {
+    Pattern::parse(text).expect("a pattern")
+}
+
+/// Every member is kept, secrets among them, and the other process sees it.
+pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let webhook = Webhook {
+        registry: Some(Registry::parse("hub.test:5000").expect("a registry")),
+        headers: BTreeMap::from([("authorization".to_owned(), Secret::new("Bearer \"é\""))]),
+        enabled: false,
+        updated_at: sample::moment() + Duration::from_micros(7),
+        ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
+    };
+    assert_eq!(store.webhook(&webhook.id).await, Ok(None));
+    store.put_webhook(&webhook).await.expect("a webhook");
+    assert_eq!(other.webhook(&webhook.id).await, Ok(Some(webhook)));
+}
+
+/// Putting is idempotent, and a change of settings is no reason to forget how the receiver fares.
+pub async fn a_webhook_that_is_put_again_is_replaced_and_keeps_its_health(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    let first = webhook(&store, 1).await;
+    record(&store, &failed(&delivery(&first, "a", "1.0"), harness.now())).await;
+    let second = Webhook { name: "renamed".to_owned(), pattern: pattern("team/*"), ..first.clone() };
+    store.put_webhook(&second).await.expect("a webhook");
+    assert_eq!(store.webhook(&first.id).await, Ok(Some(second)));
+    assert_eq!(store.webhooks_on(&first.pattern).await, Ok(vec![]));
+    assert_eq!(store.health(&first.id).await.expect("health").consecutive_failures, 1);
+    let history = store.history(&HistoryQuery::default()).await.expect("a history");
+    assert_eq!(history.items.len(), 1);
+}
+
+/// Two people who change different members at once both get what they asked for.
+pub async fn concurrent_patches_of_different_members_all_take_effect(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let id = webhook(&store, 1).await.id;
+    let later = sample::moment() + Duration::from_mins(1);
+    let name = WebhookPatch { name: Some("renamed".to_owned()), ..WebhookPatch::default() };
+    let enabled = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
+    let url = WebhookPatch { url: Some(Secret::new("https://new.test/")), ..WebhookPatch::default() };
+    let format = WebhookPatch { format: Some(Format::Batch), ..WebhookPatch::default() };
+    let patched = tokio::join!(
+        store.patch_webhook(&id, &name, later),
+        other.patch_webhook(&id, &enabled, later),
+        store.patch_webhook(&id, &url, later),
+        other.patch_webhook(&id, &format, later),
+    );
+    let first = patched.0.expect("a patch").expect("a webhook");
+    assert_eq!((first.name.as_str(), first.updated_at), ("renamed", later));
+    let found = store.webhook(&id).await.expect("an answer").expect("a webhook");
+    let expected = sample::webhook(1, "team/app", Format::Batch, "https://new.test/");
+    assert_eq!(found, Webhook { name: "renamed".to_owned(), enabled: false, updated_at: later, ..expected });
+}
+
+/// A patch of what was removed meanwhile does not bring it back.
+pub async fn a_patch_makes_no_webhook(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    let id = sample::webhook(9, "*", Format::Batch, "https://receiver.test/").id;
+    let patch = WebhookPatch { enabled: Some(true), ..WebhookPatch::default() };
+    assert_eq!(store.patch_webhook(&id, &patch, harness.now()).await, Ok(None));
+    assert_eq!(store.webhook(&id).await, Ok(None));
+}
+
+/// With a webhook go its health, its history and its newest orders; removing it again changes nothing.
+pub async fn a_removed_webhook_leaves_nothing_behind(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let (gone, kept) = (webhook(&store, 1).await, webhook(&store, 2).await);
+    let owed = delivery(&gone, "a", "1.0");
+    record(&store, &failed(&owed, harness.now())).await;
+    record(&store, &failed(&delivery(&kept, "a", "1.0"), harness.now())).await;
+    assert_eq!(store.remove_webhook(&gone.id).await, Ok(true));
+    assert_eq!(other.remove_webhook(&gone.id).await, Ok(false));
+    assert_eq!(other.webhook(&gone.id).await, Ok(None));
+    assert_eq!(other.webhooks_on(&gone.pattern).await, Ok(vec![kept.clone()]));
+    assert_eq!(other.health(&gone.id).await, Ok(Health::default()));
+    assert_eq!(other.delivery(&owed.id).await, Ok(None));
+    let history = other.history(&HistoryQuery::default()).await.expect("a history");
+    assert!(history.items.iter().all(|item| item.delivery.webhook == kept.id));
+    let content = &owed.content;
+    let tags = [content.changes.first().expect("a change").tag.clone()];
+    let newest = other.newest(&gone.id, (&content.registry, &content.repository), &tags).await;
+    assert_eq!(newest, Ok(vec![None]));
+}
+
+/// Pages are stable while webhooks come and go; a cursor that no page said counts as none.
+pub async fn webhooks_are_listed_oldest_first_in_pages(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    for number in [5, 1, 4, 2, 3] {
+        let made = sample::webhook(number, "*", Format::Batch, "https://receiver.test/");
+        // Two of them are made at the same moment.
+        let created_at = sample::moment() + Duration::from_secs(u64::from(number) / 2);
+        store.put_webhook(&Webhook { created_at, ..made }).await.expect("a webhook");
+    }
+    let name_of = |webhook: &Webhook| webhook.name.clone();
+    let all = store.webhooks(&PageRequest { after: Some("nonsense".to_owned()), limit: 100 }).await.expect("a page");
+    let all: Vec<String> = all.items.iter().map(name_of).collect();
+    assert_eq!(all, ["webhook 1", "webhook 2", "webhook 3", "webhook 4", "webhook 5"]);
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.webhooks(&PageRequest { after, limit: 2 }).await.expect("a page");
+        assert!(page.items.len() <= 2);
+        listed.extend(page.items.iter().map(name_of));
+        if let Some(first) = page.items.first() {
+            store.remove_webhook(&first.id).await.expect("a removal");
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, all);
+}
+
+/// What applies to a repository is asked for pattern by pattern, and each answers for itself alone.
+pub async fn a_namespace_is_found_by_its_own_pattern_alone(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    for (number, text) in [(1, "a/b"), (2, "a/*"), (3, "*"), (4, "a/b/*"), (5, "a/*")] {
+        let made = sample::webhook(number, text, Format::Batch, "https://receiver.test/");
+        store.put_webhook(&made).await.expect("a webhook");
+    }
+    for (text, names) in [
+        ("a/b", vec!["webhook 1"]),
+        ("a/*", vec!["webhook 2", "webhook 5"]),
+        ("*", vec!["webhook 3"]),
+        ("a/b/*", vec!["webhook 4"]),
+        ("a/c", vec![]),
+    ] {
+        let found = store.webhooks_on(&pattern(text)).await.expect("webhooks");
+        assert_eq!(found.iter().map(|webhook| webhook.name.as_str()).collect::<Vec<_>>(), names, "{text}");
+    }
+}
+
+/// The other process learns at once of what was made, changed and removed, and under which patterns it was
+/// and is found.
+pub async fn a_change_is_noticed_within_a_second(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let mut changes = other.changes();
+    let id = webhook(&store, 1).await.id;
+    let moved = WebhookPatch { pattern: Some(pattern("team/*")), ..WebhookPatch::default() };
+    store.patch_webhook(&id, &moved, harness.now()).await.expect("a patch");
+    store.remove_webhook(&id).await.expect("a removal");
+    for expected in [vec!["team/app"], vec!["team/*", "team/app"], vec!["team/*"]] {
+        let notice = timeout(Duration::from_secs(1), changes.next()).await.expect("a notice in time");
+        let Some(Notice::Webhook { id: noticed, patterns }) = notice else { panic!("{notice:?}") };
+        assert_eq!(noticed, id);
+        let mut patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        patterns.sort_unstable();
+        assert_eq!(patterns, expected);
+    }
+}
+
+/// The first candidate is kept, whoever asks and whatever they suggest.
+pub async fn a_repository_is_first_seen_once(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let registry = Registry::parse("hub.test").expect("a registry");
+    let (app, web) = (Repository::parse("team/app").expect("a name"), Repository::parse("team/web").expect("a name"));
+    let (first, later) = (sample::moment(), sample::moment() + Duration::from_hours(1));
+    assert_eq!(store.first_seen(&registry, &app, first).await, Ok(first));
+    assert_eq!(other.first_seen(&registry, &app, later).await, Ok(first));
+    assert_eq!(other.first_seen(&registry, &web, later).await, Ok(later));
+    let elsewhere = Registry::parse("other.test").expect("a registry");
+    let race = tokio::join!(store.first_seen(&elsewhere, &app, first), other.first_seen(&elsewhere, &app, later));
+    assert_eq!(race.0, race.1);
+}
