@@ -1,1 +1,86 @@
+//! The console: the REST API with which people set webhooks and look at deliveries.
 
+mod auth;
+mod deliveries;
+mod draft;
+mod extract;
+mod openapi;
+mod problem;
+mod publish;
+mod request;
+mod sample;
+mod view;
+mod webhooks;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::any;
+use axum::{Extension, Router, middleware};
+use rand::RngExt as _;
+use rand::distr::{Distribution, StandardUniform};
+use rand::rngs::StdRng;
+
+use dockbell_backends::{Bus, Store};
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::clock::Clock;
+use dockbell_proto::secret::Secret;
+
+pub use problem::{MemberProblem, Problem};
+pub use request::{NewWebhook, WebhookChange};
+pub use view::{
+    AttemptView, ChangeView, CreatedWebhook, DeliveryView, HealthView, PageView, RedeliveryAsked, TestAsked,
+    WebhookView,
+};
+
+/// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
+pub const BODY_LIMIT: usize = 256 * 1024;
+
+/// The most webhooks on one and the same pattern: a push is owed to all of them at once.
+pub const WEBHOOKS_PER_PATTERN: usize = 100;
+
+/// What the console works with.
+#[derive(Debug)]
+pub struct Console {
+    /// Where webhooks and the history are.
+    pub store: Arc<dyn Store>,
+    /// Where redeliveries go.
+    pub bus: Arc<dyn Bus>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Which addresses a webhook may name.
+    pub policy: Arc<AddressPolicy>,
+    /// What a caller must present. An empty one lets nobody in.
+    pub admin_token: Secret,
+    /// Where ids and signing secrets come from: it must be seeded by the operating system.
+    pub rng: Mutex<StdRng>,
+}
+
+impl Console {
+    fn random<T>(&self) -> T
+    where
+        StandardUniform: Distribution<T>,
+    {
+        // Nothing panics while it holds the lock, and a generator cannot be left half changed.
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+}
+
+/// Everything below `/api`, and nothing else, to be merged with other routes. Whatever is not in the table of
+/// public routes asks for the admin token, whether it exists or not.
+pub fn router(console: Console) -> Router {
+    let console = Arc::new(console);
+    let described = openapi::describe(webhooks::routes().merge(deliveries::routes()));
+    let (mut routes, document) = described.split_for_parts();
+    for path in ["/api", "/api/", "/api/{*rest}"] {
+        routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));
+    }
+    routes
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(Extension(Arc::new(document)))
+        // Every path below `/api` has a route, so that none gets around this; an unlayered fallback is left to
+        // the router that this one is merged into.
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&console), auth::require_token))
+        .with_state(console)
+}

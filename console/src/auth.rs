@@ -1,0 +1,68 @@
+//! Who may call: the bearer of the admin token, except for what the table of public routes names.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue, Method};
+
+use dockbell_proto::secret::Secret;
+
+use crate::Console;
+use crate::openapi::DOCUMENT_PATH;
+use crate::problem::Problem;
+
+/// The routes that need no token.
+const PUBLIC: [(Method, &str); 1] = [(Method::GET, DOCUMENT_PATH)];
+
+/// Lets a request through that is public or presents the admin token. It runs before anything else looks at
+/// the request, so that strangers learn nothing, not even which paths exist.
+pub(crate) async fn require_token(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+    let is_public = PUBLIC.iter().any(|(method, path)| method == request.method() && *path == request.uri().path());
+    if !is_public && !presents(request.headers(), &console.admin_token) {
+        return Problem::unauthorized().into_response();
+    }
+    let mut response = next.run(request).await;
+    // Answers hold secrets and what is true only now.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn presents(headers: &HeaderMap, token: &Secret) -> bool {
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    presented.is_some_and(|presented| token.matches(presented))
+}
+
+/// The token of an `Authorization: Bearer` header; never an empty one.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_lets_in() {
+        let cases = [
+            ("Bearer canary", true),
+            ("bearer canary", true),
+            ("Bearer canar", false),
+            ("Bearer canary2", false),
+            ("Basic canary", false),
+            ("canary", false),
+            ("Bearer", false),
+            ("Bearer ", false),
+        ];
+        for (value, lets_in) in cases {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
+            assert_eq!(presents(&headers, &Secret::new("canary")), lets_in, "{value}");
+            assert!(!presents(&headers, &Secret::new("")), "{value}");
+        }
+        assert!(!presents(&HeaderMap::new(), &Secret::new("")));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a caller wants a webhook to be, read from JSON and judged as a whole.
+
+mod members;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use dockbell_backends::store::{HistoryQuery, PageRequest};
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::ids::WebhookId;
+use dockbell_proto::names::Registry;
+use dockbell_proto::outcome::DeliveryState;
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::secret::Secret;
+use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
+
+use crate::problem::{MemberProblem, Problem};
+use members::Members;
+
+/// A webhook that may be made.
+#[derive(Debug)]
+pub(crate) struct WebhookDraft {
+    pub(crate) name: String,
+    pub(crate) pattern: Pattern,
+    pub(crate) registry: Option<Registry>,
+    pub(crate) url: Secret,
+    pub(crate) format: Format,
+    pub(crate) headers: BTreeMap<String, Secret>,
+    pub(crate) enabled: bool,
+}
+
+impl WebhookDraft {
+    /// Reads the members of a new webhook. The problem names every member that is wrong.
+    pub(crate) fn read(given: Map<String, Value>, policy: &AddressPolicy) -> Result<Self, Problem> {
+        let mut members = Members::new(given);
+        let name = members.required("name", reading::name);
+        let pattern = members.required("repository", reading::pattern);
+        let url = members.required("url", |value| reading::url(value, policy));
+        let format = members.required("format", reading::format);
+        let registry = members.optional("registry", reading::registry).flatten();
+        let headers = members.optional("headers", reading::headers).unwrap_or_default();
+        let enabled = members.optional("enabled", reading::enabled).unwrap_or(true);
+        members.refuse_the_rest("is not a member of a webhook");
+        match (name, pattern, url, format) {
+            (Some(name), Some(pattern), Some(url), Some(format)) => {
+                members.finish(Self { name, pattern, registry, url, format, headers, enabled })
+            }
+            _ => Err(members.into_problem()),
+        }
+    }
+
+    /// The webhook, made at `now`.
+    pub(crate) fn into_webhook(self, id: WebhookId, secret: SigningSecret, now: Timestamp) -> Webhook {
+        Webhook {
+            id,
+            name: self.name,
+            pattern: self.pattern,
+            registry: self.registry,
+            url: self.url,
+            format: self.format,
+            headers: self.headers,
+            secret,
+            enabled: self.enabled,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+/// What is to change of a webhook, as a JSON merge patch (RFC 7396).
+#[derive(Debug)]
+pub(crate) struct PatchDraft {
+    /// Everything but the headers.
+    pub(crate) patch: WebhookPatch,
+    /// What is to change of the headers; nothing, if none.
+    pub(crate) headers: Option<HeadersPatch>,
+}
+
+/// What is to change of the headers of a webhook. Their values are never shown, so they change one by one.
+#[derive(Debug)]
+pub(crate) enum HeadersPatch {
+    /// All of them go.
+    Clear,
+    /// These are set, or go where there is no value.
+    Merge(BTreeMap<String, Option<Secret>>),
+}
+
+impl PatchDraft {
+    /// Reads a patch. The problem names every member that is wrong.
+    pub(crate) fn read(given: Map<String, Value>, policy: &AddressPolicy) -> Result<Self, Problem> {
+        let mut members = Members::new(given);
+        let patch = WebhookPatch {
+            name: members.optional("name", reading::name),
+            pattern: members.optional("repository", reading::pattern),
+            registry: members.optional("registry", reading::registry),
+            url: members.optional("url", |value| reading::url(value, policy)),
+            format: members.optional("format", reading::format),
+            headers: None,
+            enabled: members.optional("enabled", reading::enabled),
+        };
+        let headers = members.optional("headers", reading::headers_patch);
+        members.refuse_the_rest("is not a member of a webhook that can be changed");
+        members.finish(Self { patch, headers })
+    }
+}
+
+impl HeadersPatch {
+    /// The headers after the change.
+    pub(crate) fn apply(self, current: &BTreeMap<String, Secret>) -> Result<BTreeMap<String, Secret>, Problem> {
+        let Self::Merge(changes) = self else { return Ok(BTreeMap::new()) };
+        let mut headers = current.clone();
+        for (name, value) in changes {
+            match value {
+                Some(value) => headers.insert(name, value),
+                None => headers.remove(&name),
+            };
+        }
+        if headers.len() > HEADERS_LIMIT {
+            let problem = format!("headers: at most {HEADERS_LIMIT} are allowed");
+            return Err(Problem::invalid(vec![MemberProblem { member: "headers".to_owned(), problem }]));
+        }
+        Ok(headers)
+    }
+}
+
+/// Which webhooks to list.
+#[derive(Debug)]
+pub(crate) struct WebhookQuery {
+    /// Those on exactly this pattern; all, if none.
+    pub(crate) pattern: Option<Pattern>,
+    /// Which page.
+    pub(crate) page: PageRequest,
+}
+
+impl WebhookQuery {
+    pub(crate) fn read(given: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut members = Members::of_query(given);
+        let pattern = members.optional("repository", reading::pattern);
+        let page = read_page(&mut members);
+        members.refuse_the_rest("is not a parameter of this list");
+        members.finish(Self { pattern, page })
+    }
+}
+
+/// Reads which deliveries to list.
+pub(crate) fn read_history_query(given: Vec<(String, String)>) -> Result<HistoryQuery, Problem> {
+    let mut members = Members::of_query(given);
+    let webhook = members.optional("webhook", reading::webhook);
+    let state: Option<DeliveryState> = members.optional("state", reading::state);
+    let page = read_page(&mut members);
+    members.refuse_the_rest("is not a parameter of this list");
+    members.finish(HistoryQuery { webhook, state, page })
+}
+
+fn read_page(members: &mut Members) -> PageRequest {
+    let after = members.optional("after", reading::after);
+    let limit = members.optional("limit", reading::limit).unwrap_or(reading::LIMIT_BY_DEFAULT);
+    PageRequest { after, limit }
+}

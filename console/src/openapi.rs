@@ -1,0 +1,133 @@
+//! The description of the API, generated from the routes themselves.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    Content, ContentBuilder, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use dockbell_proto::outcome::DeliveryState;
+use dockbell_proto::webhook::Format;
+
+use crate::problem::{PROBLEM_JSON, Problem};
+
+/// Where the description is; everybody may read it.
+pub(crate) const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
+
+/// The name of the security scheme.
+const BEARER: &str = "bearer";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Dockbell",
+        description = "Set webhooks on the repositories of a container registry, look at what was delivered, and \
+                       have it delivered again.\n\nEvery problem is told as problem details (RFC 9457): 400 if a body \
+                       cannot be read at all, 422 with all wrong members at once if it can."
+    ),
+    tags(
+        (name = "webhooks", description = "Where the pushes of some repositories are sent"),
+        (name = "deliveries", description = "What was sent, and what came of it"),
+        (name = "description", description = "This description"),
+    ),
+    components(schemas(Problem)),
+)]
+struct Description;
+
+/// Adds the description itself to the routes, and to the description what every route has in common.
+pub(crate) fn describe<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>) -> OpenApiRouter<S> {
+    let mut described = OpenApiRouter::with_openapi(Description::openapi()).merge(routes).routes(routes!(read_openapi));
+    complete(described.get_openapi_mut());
+    described
+}
+
+/// Describe this API
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "description", security(()),
+    responses((status = 200, description = "The description", body = Object)),
+)]
+async fn read_openapi(Extension(document): Extension<Arc<OpenApi>>) -> Json<OpenApi> {
+    Json(OpenApi::clone(&document))
+}
+
+fn complete(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's admin token"));
+    components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(scheme.build()).into());
+    for (name, response) in [("Unauthorized", unauthorized()), ("Unavailable", unavailable())] {
+        components.responses.insert(name.to_owned(), response.into());
+    }
+    document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        give_problems_their_content(operation);
+        // An operation that names its own security is public.
+        if operation.security.is_none() {
+            for (status, name) in [("401", "Unauthorized"), ("503", "Unavailable")] {
+                let response = RefOr::Ref(Ref::from_response_name(name));
+                operation.responses.responses.insert(status.to_owned(), response);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// Every answer from 400 on is a problem; the routes only say when it is given.
+fn give_problems_their_content(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (status.as_str() >= "400", response) {
+            response.content.insert(PROBLEM_JSON.to_owned(), problem_content().into());
+        }
+    }
+}
+
+fn unauthorized() -> Response {
+    let header = HeaderBuilder::new().description(Some("Always `Bearer`"));
+    problem("The admin token is missing or wrong").header("WWW-Authenticate", header.build()).build()
+}
+
+fn unavailable() -> Response {
+    let header = HeaderBuilder::new().description(Some("When to try again, in seconds"));
+    problem("The store or the bus is away").header("Retry-After", header.build()).build()
+}
+
+fn problem(description: &str) -> ResponseBuilder {
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, problem_content())
+}
+
+fn problem_content() -> Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build()
+}
+
+/// The names of the formats.
+pub(crate) fn format_schema() -> Object {
+    names(Format::ALL.map(Format::as_str))
+}
+
+/// The names of the states of a delivery.
+pub(crate) fn state_schema() -> Object {
+    names(DeliveryState::NAMES)
+}
+
+/// The words for outcomes.
+pub(crate) fn outcome_schema() -> Object {
+    names(["accepted", "refused", "timed_out", "unreachable", "blocked"])
+}
+
+/// The words for verdicts.
+pub(crate) fn verdict_schema() -> Object {
+    names(["delivered", "retry", "dead"])
+}
+
+fn names<const N: usize>(names: [&str; N]) -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).enum_values(Some(names)).build()
+}

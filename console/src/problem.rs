@@ -1,0 +1,146 @@
+//! What a caller is told when a request does not succeed: problem details after RFC 9457.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use dockbell_backends::bus::PublishError;
+use dockbell_backends::store::StoreError;
+
+/// The media type of problem details.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+/// When to come back while a server of ours is away, in seconds: about as long as a reconnect takes.
+const RETRY_AFTER_S: &str = "5";
+
+/// Problem details (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "type": "urn:dockbell:problem:invalid", "title": "Unprocessable Entity", "status": 422,
+    "detail": "some members are not valid",
+    "errors": [{ "member": "name", "problem": "name must be given" }],
+}))]
+pub struct Problem {
+    /// Which kind of problem it is; it stays the same from version to version.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, format = "uri-reference")]
+    pub kind: Cow<'static, str>,
+    /// The kind in words.
+    #[schema(value_type = String)]
+    pub title: Cow<'static, str>,
+    /// The status of the answer.
+    pub status: u16,
+    /// What is wrong this time, for a person to read.
+    pub detail: String,
+    /// Every member (of the body, or of the query) that is not valid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<MemberProblem>,
+}
+
+/// One member that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberProblem {
+    /// Its name.
+    pub member: String,
+    /// What is wrong with it: a sentence that names the member, and never holds its value.
+    pub problem: String,
+}
+
+impl Problem {
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "this needs the admin token, as `Authorization: Bearer <token>`";
+        Self::new("unauthorized", StatusCode::UNAUTHORIZED, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new("not-found", StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "this path does not take this method; the header `Allow` names those it takes";
+        Self::new("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, detail)
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new("malformed", StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "the body must be JSON, with `Content-Type: application/json`";
+        Self::new("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    pub(crate) fn too_large() -> Self {
+        let detail = format!("the body must not exceed {} bytes", crate::BODY_LIMIT);
+        Self::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    pub(crate) fn invalid(errors: Vec<MemberProblem>) -> Self {
+        let problem = Self::new("invalid", StatusCode::UNPROCESSABLE_ENTITY, "some members are not valid");
+        Self { errors, ..problem }
+    }
+
+    pub(crate) fn too_many_webhooks(pattern: &str) -> Self {
+        let detail = format!(
+            "there are already {} webhooks on {pattern}, the most that one pattern may have; remove one first",
+            crate::WEBHOOKS_PER_PATTERN
+        );
+        Self::new("too-many-webhooks", StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn webhook_gone(webhook: &str) -> Self {
+        let detail = format!("the webhook {webhook} was removed, so nothing can be delivered to it again");
+        Self::new("webhook-gone", StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn webhook_disabled(webhook: &str) -> Self {
+        let detail = format!("the webhook {webhook} is disabled, so nothing is sent to it; enable it first");
+        Self::new("webhook-disabled", StatusCode::CONFLICT, detail)
+    }
+
+    fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:dockbell:problem:{kind}").into(),
+            title: status.canonical_reason().unwrap_or_default().into(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+}
+
+/// Logs the reason, which is the operator's business, and tells the caller to come back.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "a request to the console failed");
+        Self::new("store-away", StatusCode::SERVICE_UNAVAILABLE, "the store is away; try again in a few seconds")
+    }
+}
+
+/// Logs the reason, which is the operator's business, and tells the caller to come back.
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        tracing::warn!(%error, "a request to the console failed");
+        Self::new("bus-away", StatusCode::SERVICE_UNAVAILABLE, "the bus is away; try again in a few seconds")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response
+    }
+}

@@ -1,0 +1,74 @@
+//! What the API takes, for those who write requests. `draft` reads them; it accepts exactly these members.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A webhook to be made.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "deploy to staging", "repository": "team/*", "url": "https://ci.example.com/hooks?token=s3cret",
+    "format": "dockerhub", "headers": { "authorization": "Bearer s3cret" },
+}))]
+pub struct NewWebhook {
+    /// What its owner calls it.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// The repositories it is set on: one (`team/app`), a namespace with everything below it (`team/*`), or all (`*`).
+    pub repository: String,
+    /// Where its deliveries go: http or https, without user name, password and fragment, to an address that the
+    /// operator allows.
+    #[schema(max_length = 2048)]
+    pub url: String,
+    /// The body that its receiver understands.
+    #[schema(schema_with = crate::openapi::format_schema)]
+    pub format: String,
+    /// The one registry it is about; any, if left out or null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+    /// Headers that its deliveries carry, at most 20.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    pub headers: BTreeMap<String, String>,
+    /// Whether it rings; true, if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false, default = true)]
+    pub enabled: Option<bool>,
+}
+
+/// What is to change of a webhook (a JSON merge patch); what is left out stays.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "enabled": false, "registry": null, "headers": { "x-old": null, "x-new": "s3cret" } }))]
+pub struct WebhookChange {
+    /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 128)]
+    pub name: Option<String>,
+    /// New repositories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub repository: Option<String>,
+    /// A new URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, max_length = 2048)]
+    pub url: Option<String>,
+    /// A new format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::format_schema, required = false)]
+    pub format: Option<String>,
+    /// A new registry; null is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub registry: Option<Option<String>>,
+    /// Headers to set, or to take away where the value is null. Those left out stay; null takes all away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
+    pub headers: Option<Option<BTreeMap<String, Option<String>>>>,
+    /// Whether it rings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
+    pub enabled: Option<bool>,
+}

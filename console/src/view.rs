@@ -1,0 +1,292 @@
+//! What the API shows. Secrets are masked here, and nowhere later.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use dockbell_backends::store::{AttemptEntry, DeliveryRecord, Health};
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::batch::Change;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::target::TargetUrl;
+use dockbell_proto::webhook::Webhook;
+
+/// What stands for a secret.
+pub(crate) const MASK: &str = "***";
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Page)]
+pub struct PageView<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// What to give as `after` for the next page; null on the last one.
+    pub next: Option<String>,
+}
+
+/// A webhook, its secrets masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Webhook)]
+pub struct WebhookView {
+    /// Its id, for life.
+    #[schema(example = "wh_0123456789abcdef01234567")]
+    pub id: String,
+    /// What its owner calls it.
+    #[schema(example = "deploy to staging")]
+    pub name: String,
+    /// The repositories it is set on: one (`team/app`), a namespace with everything below it (`team/*`), or all (`*`).
+    #[schema(example = "team/*")]
+    pub repository: String,
+    /// The one registry it is about; null is any.
+    #[schema(example = "registry.example.com:5000")]
+    pub registry: Option<String>,
+    /// Where its deliveries go. Values of the query and long parts of the path are masked.
+    #[schema(example = "https://ci.example.com/hooks?token=***")]
+    pub url: String,
+    /// The body that its receiver gets.
+    #[schema(schema_with = crate::openapi::format_schema)]
+    pub format: String,
+    /// The headers that its deliveries carry; the values are masked.
+    #[schema(example = json!({ "authorization": "***" }))]
+    pub headers: BTreeMap<String, String>,
+    /// Whether its owner wants it to ring.
+    pub enabled: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// Its counters.
+    pub health: HealthView,
+}
+
+/// The counters of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Health)]
+pub struct HealthView {
+    /// Failed attempts since the last success.
+    pub consecutive_failures: u32,
+    /// When the first of them was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub failing_since: Option<Timestamp>,
+    /// When an attempt last succeeded.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub succeeded_at: Option<Timestamp>,
+}
+
+/// A webhook that was just made, with the secret that its deliveries are signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CreatedWebhook {
+    /// The webhook.
+    #[serde(flatten)]
+    pub webhook: WebhookView,
+    /// The signing secret. It is shown this once and never again.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    pub secret: String,
+}
+
+/// A test delivery is on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TestAsked {
+    /// The id of the delivery. It can be looked up once it was attempted.
+    #[schema(example = "msg_0123456789abcdef0123456789abcdef")]
+    pub delivery: String,
+}
+
+/// A redelivery is on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RedeliveryAsked {
+    /// The id of the delivery.
+    #[schema(example = "msg_0123456789abcdef0123456789abcdef")]
+    pub id: String,
+    /// The number of this redelivery; its attempts carry it.
+    pub request: u32,
+}
+
+/// A delivery: one body owed to one webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryView {
+    /// Its id: the `webhook-id` header on each of its attempts.
+    #[schema(example = "msg_0123456789abcdef0123456789abcdef")]
+    pub id: String,
+    /// The webhook that it is owed to.
+    #[schema(example = "wh_0123456789abcdef01234567")]
+    pub webhook: String,
+    /// Where it stands.
+    #[schema(schema_with = crate::openapi::state_schema)]
+    pub state: String,
+    /// The registry that was pushed to.
+    pub registry: String,
+    /// The repository that was pushed to.
+    pub repository: String,
+    /// The tags that changed.
+    pub changes: Vec<ChangeView>,
+    /// When its first attempt began.
+    #[schema(value_type = String, format = DateTime)]
+    pub first_at: Timestamp,
+    /// When its last attempt began.
+    #[schema(value_type = String, format = DateTime)]
+    pub last_at: Timestamp,
+    /// When its next attempt is due; null unless it is retrying.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_at: Option<Timestamp>,
+    /// Its attempts, oldest first; left out in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptView>,
+}
+
+/// A tag that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Change)]
+pub struct ChangeView {
+    /// The tag.
+    pub tag: String,
+    /// Its newest digest, where the source told.
+    pub digest: Option<String>,
+    /// Who pushed it, where the source told.
+    pub pusher: Option<String>,
+    /// When it was pushed.
+    #[schema(value_type = String, format = DateTime)]
+    pub pushed_at: Timestamp,
+}
+
+/// An attempt: one POST.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Attempt)]
+pub struct AttemptView {
+    /// The request that asked for it; 0 is the push itself.
+    pub request: u32,
+    /// Its number within the request, from 1.
+    pub ordinal: u32,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// What happened.
+    #[schema(schema_with = crate::openapi::outcome_schema)]
+    pub outcome: String,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// Why, if there was no answer.
+    pub reason: Option<String>,
+    /// What followed.
+    #[schema(schema_with = crate::openapi::verdict_schema)]
+    pub verdict: String,
+    /// Why it was given up, if it was.
+    pub verdict_reason: Option<String>,
+    /// When the attempt after it is due, if there is one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub retry_at: Option<Timestamp>,
+    /// The beginning of the answer's body.
+    pub excerpt: Option<String>,
+}
+
+impl WebhookView {
+    pub(crate) fn new(webhook: &Webhook, health: Health) -> Self {
+        Self {
+            id: webhook.id.to_string(),
+            name: webhook.name.clone(),
+            repository: webhook.pattern.to_string(),
+            registry: webhook.registry.as_ref().map(ToString::to_string),
+            url: masked_url(webhook.url.expose()),
+            format: webhook.format.as_str().to_owned(),
+            headers: webhook.headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect(),
+            enabled: webhook.enabled,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+            health: HealthView {
+                consecutive_failures: health.consecutive_failures,
+                failing_since: health.failing_since,
+                succeeded_at: health.succeeded_at,
+            },
+        }
+    }
+}
+
+/// The URL as it may be shown. It is read under a policy that allows every address: the operator may have
+/// tightened theirs since the webhook was made.
+fn masked_url(url: &str) -> String {
+    let everything = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|network| network.parse().ok()).collect();
+    TargetUrl::parse(url, &AddressPolicy::new(everything)).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
+}
+
+impl From<DeliveryRecord> for DeliveryView {
+    fn from(record: DeliveryRecord) -> Self {
+        let content = &record.delivery.content;
+        Self {
+            id: record.delivery.id.to_string(),
+            webhook: record.delivery.webhook.to_string(),
+            state: record.state.as_str().to_owned(),
+            registry: content.registry.to_string(),
+            repository: content.repository.to_string(),
+            changes: content.changes.iter().map(ChangeView::from).collect(),
+            first_at: record.first_at,
+            last_at: record.last_at,
+            next_at: record.next_at,
+            attempts: record.attempts.into_iter().map(AttemptView::from).collect(),
+        }
+    }
+}
+
+impl From<&Change> for ChangeView {
+    fn from(change: &Change) -> Self {
+        Self {
+            tag: change.tag.to_string(),
+            digest: change.digest.as_ref().map(ToString::to_string),
+            pusher: change.pusher.clone(),
+            pushed_at: change.pushed_at,
+        }
+    }
+}
+
+impl From<AttemptEntry> for AttemptView {
+    fn from(entry: AttemptEntry) -> Self {
+        let (verdict, verdict_reason, retry_at) = match entry.verdict {
+            Verdict::Delivered => ("delivered", None, None),
+            Verdict::Retry { at } => ("retry", None, Some(at)),
+            Verdict::Dead { reason } => ("dead", Some(reason), None),
+        };
+        Self {
+            request: entry.request,
+            ordinal: entry.ordinal,
+            at: entry.at,
+            took_ms: u64::try_from(entry.took.as_millis()).unwrap_or(u64::MAX),
+            outcome: entry.outcome.as_str().to_owned(),
+            status: entry.outcome.status(),
+            reason: reason(&entry.outcome),
+            verdict: verdict.to_owned(),
+            verdict_reason,
+            retry_at,
+            excerpt: entry.excerpt,
+        }
+    }
+}
+
+fn reason(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Accepted { .. } | Outcome::Refused { .. } => None,
+        Outcome::TimedOut { phase } => Some(format!("{} in time", phase.as_str())),
+        Outcome::Unreachable { reason } | Outcome::Blocked { reason } => Some(reason.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_masked_even_if_the_policy_has_become_stricter() {
+        for (url, shown) in [
+            ("https://10.0.0.1/a?token=canary", "https://10.0.0.1/a?token=***"),
+            ("http://[::1]:9000/canarycanarycanarycanary", "http://[::1]:9000/***"),
+            ("not a url with a canary", "***"),
+        ] {
+            assert_eq!(masked_url(url), shown);
+        }
+    }
+}

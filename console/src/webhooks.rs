@@ -1,0 +1,222 @@
+//! The routes about webhooks.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::header::LOCATION;
+use http::{HeaderName, StatusCode};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use dockbell_backends::store::{Page, PageRequest};
+use dockbell_proto::ids::{DeliveryId, WebhookId};
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::webhook::{Webhook, WebhookPatch};
+
+use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery};
+use crate::extract::{IdInPath, JsonObject, QueryMembers};
+use crate::problem::Problem;
+use crate::view::{CreatedWebhook, PageView, TestAsked, WebhookView};
+use crate::{Console, NewWebhook, WEBHOOKS_PER_PATTERN, WebhookChange, publish, sample};
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::new()
+        .routes(routes!(create_webhook, list_webhooks))
+        .routes(routes!(read_webhook, change_webhook, remove_webhook))
+        .routes(routes!(test_webhook))
+}
+
+/// Make a webhook
+///
+/// The answer holds the signing secret of the webhook. It is shown this once.
+#[utoipa::path(
+    post, path = "/api/v1/webhooks", tag = "webhooks",
+    request_body = NewWebhook,
+    responses(
+        (status = 201, description = "It is made", body = CreatedWebhook, headers(("Location" = String, description = "Its path"))),
+        (status = 400, description = "The body is not a JSON object"),
+        (status = 409, description = "There are too many webhooks on this pattern"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is not said to be JSON"),
+        (status = 422, description = "Some members are not valid or not known; all of them are named"),
+    ),
+)]
+async fn create_webhook(
+    State(console): State<Arc<Console>>,
+    JsonObject(body): JsonObject,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<CreatedWebhook>), Problem> {
+    let draft = WebhookDraft::read(body, &console.policy)?;
+    require_room(&console, &draft.pattern).await?;
+    let id = WebhookId::from_random(console.random());
+    let secret = SigningSecret::from_random(console.random());
+    let webhook = draft.into_webhook(id, secret, console.clock.now());
+    console.store.put_webhook(&webhook).await?;
+    tracing::info!(webhook.id = %webhook.id, webhook.pattern = %webhook.pattern, "a webhook was made");
+    let location = format!("/api/v1/webhooks/{}", webhook.id);
+    let secret = webhook.secret.expose();
+    let webhook = shown(&console, &webhook).await?;
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(CreatedWebhook { webhook, secret })))
+}
+
+/// List webhooks, oldest first
+#[utoipa::path(
+    get, path = "/api/v1/webhooks", tag = "webhooks",
+    params(
+        ("repository" = Option<String>, Query, description = "Only webhooks that are set on exactly this: `team/app`, `team/*` or `*`"),
+        ("after" = Option<String>, Query, description = "Where the page starts: what the page before gave as `next`"),
+        ("limit" = Option<u32>, Query, description = "How many entries; 50, if left out", minimum = 1, maximum = 100),
+    ),
+    responses(
+        (status = 200, description = "A page of webhooks", body = PageView<WebhookView>),
+        (status = 422, description = "Some parameters are not valid"),
+    ),
+)]
+async fn list_webhooks(
+    State(console): State<Arc<Console>>,
+    QueryMembers(query): QueryMembers,
+) -> Result<Json<PageView<WebhookView>>, Problem> {
+    let WebhookQuery { pattern, page } = WebhookQuery::read(query)?;
+    let found = match pattern {
+        Some(pattern) => cut_page(console.store.webhooks_on(&pattern).await?, &page),
+        None => console.store.webhooks(&page).await?,
+    };
+    let mut items = Vec::with_capacity(found.items.len());
+    for webhook in &found.items {
+        items.push(shown(&console, webhook).await?);
+    }
+    Ok(Json(PageView { items, next: found.next }))
+}
+
+/// Look at a webhook
+#[utoipa::path(
+    get, path = "/api/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook")),
+    responses(
+        (status = 200, description = "The webhook", body = WebhookView),
+        (status = 404, description = "There is none"),
+    ),
+)]
+async fn read_webhook(
+    State(console): State<Arc<Console>>,
+    IdInPath(id): IdInPath<WebhookId>,
+) -> Result<Json<WebhookView>, Problem> {
+    let webhook = find(&console, &id).await?;
+    Ok(Json(shown(&console, &webhook).await?))
+}
+
+/// Change a webhook
+///
+/// The body is a JSON merge patch (RFC 7396): what it leaves out stays. A null `registry` makes it any; a header
+/// whose value is null goes.
+#[utoipa::path(
+    patch, path = "/api/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook")),
+    request_body = WebhookChange,
+    responses(
+        (status = 200, description = "The webhook as it is now", body = WebhookView),
+        (status = 400, description = "The body is not a JSON object"),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "There are too many webhooks on the new pattern"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is not said to be JSON"),
+        (status = 422, description = "Some members are not valid or not known; all of them are named"),
+    ),
+)]
+async fn change_webhook(
+    State(console): State<Arc<Console>>,
+    IdInPath(id): IdInPath<WebhookId>,
+    JsonObject(body): JsonObject,
+) -> Result<Json<WebhookView>, Problem> {
+    let PatchDraft { patch, headers } = PatchDraft::read(body, &console.policy)?;
+    let current = find(&console, &id).await?;
+    if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
+        require_room(&console, pattern).await?;
+    }
+    let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
+    let patch = WebhookPatch { headers, ..patch };
+    let changed = console.store.patch_webhook(&id, &patch, console.clock.now()).await?;
+    let webhook = changed.ok_or_else(no_webhook)?;
+    tracing::info!(webhook.id = %id, webhook.pattern = %webhook.pattern, "a webhook was changed");
+    Ok(Json(shown(&console, &webhook).await?))
+}
+
+/// Remove a webhook
+///
+/// Its health and history go with it.
+#[utoipa::path(
+    delete, path = "/api/v1/webhooks/{id}", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook")),
+    responses(
+        (status = 204, description = "It is removed"),
+        (status = 404, description = "There is none"),
+    ),
+)]
+async fn remove_webhook(
+    State(console): State<Arc<Console>>,
+    IdInPath(id): IdInPath<WebhookId>,
+) -> Result<StatusCode, Problem> {
+    if !console.store.remove_webhook(&id).await? {
+        return Err(no_webhook());
+    }
+    tracing::info!(webhook.id = %id, "a webhook was removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Test a webhook
+///
+/// Sends it a made-up push of the tag `dockbell-test`, on the same way as any other. What comes of it can be looked
+/// up as a delivery.
+#[utoipa::path(
+    post, path = "/api/v1/webhooks/{id}/test", tag = "webhooks",
+    params(("id" = String, Path, description = "The webhook")),
+    responses(
+        (status = 202, description = "The delivery is on its way", body = TestAsked),
+        (status = 404, description = "There is no such webhook"),
+        (status = 409, description = "The webhook is disabled"),
+    ),
+)]
+async fn test_webhook(
+    State(console): State<Arc<Console>>,
+    IdInPath(id): IdInPath<WebhookId>,
+) -> Result<(StatusCode, Json<TestAsked>), Problem> {
+    let webhook = find(&console, &id).await?;
+    if !webhook.enabled {
+        return Err(Problem::webhook_disabled(id.as_str()));
+    }
+    let delivery = DeliveryId::from_random(console.random());
+    let asked = TestAsked { delivery: delivery.to_string() };
+    publish::ask_for(&*console.bus, sample::delivery(&webhook, delivery, console.clock.now())).await?;
+    tracing::info!(webhook.id = %id, delivery.id = asked.delivery, "a test delivery was asked for");
+    Ok((StatusCode::ACCEPTED, Json(asked)))
+}
+
+async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {
+    console.store.webhook(id).await?.ok_or_else(no_webhook)
+}
+
+fn no_webhook() -> Problem {
+    Problem::not_found("there is no webhook of this id")
+}
+
+async fn shown(console: &Console, webhook: &Webhook) -> Result<WebhookView, Problem> {
+    Ok(WebhookView::new(webhook, console.store.health(&webhook.id).await?))
+}
+
+/// Two callers at once may get past it together: the limit keeps a push cheap, one more does no harm.
+async fn require_room(console: &Console, pattern: &Pattern) -> Result<(), Problem> {
+    let count = console.store.webhooks_on(pattern).await?.len();
+    if count < WEBHOOKS_PER_PATTERN { Ok(()) } else { Err(Problem::too_many_webhooks(&pattern.to_string())) }
+}
+
+/// A page of the webhooks on one pattern; there are few, so that the store gives all of them at once. A place
+/// whose webhook is gone counts as the first.
+fn cut_page(webhooks: Vec<Webhook>, page: &PageRequest) -> Page<Webhook> {
+    let is_last_shown = |webhook: &Webhook| page.after.as_deref() == Some(webhook.id.as_str());
+    let start = webhooks.iter().position(is_last_shown).map_or(0, |place| place + 1);
+    let mut rest = webhooks.into_iter().skip(start);
+    let items: Vec<Webhook> = rest.by_ref().take(page.limit as usize).collect();
+    let next = rest.next().and(items.last()).map(|webhook| webhook.id.to_string());
+    Page { items, next }
+}

@@ -1,0 +1,166 @@
+//! A console on a bench of its own.
+
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use dockbell_backends::bus::{Queue, Received};
+use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::store::AttemptRecord;
+use dockbell_backends::{Bus as _, Store as _};
+use dockbell_console::{Console, router};
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::clock::Clock;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::secret::Secret;
+use dockbell_testkit::clock::ManualClock;
+use dockbell_testkit::sample::moment;
+use dockbell_testkit::wait::DEADLINE;
+
+pub(crate) const TOKEN: &str = "the-admin-token";
+
+pub(crate) struct Bench {
+    router: Router,
+    pub(crate) backend: Arc<Embedded>,
+    pub(crate) clock: Arc<ManualClock>,
+    _folder: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(moment()));
+        let time: Arc<dyn Clock> = clock.clone();
+        let backend = Arc::new(Embedded::open(folder.path(), Arc::clone(&time), EmbeddedLimits::default()).unwrap());
+        let router = router(Console {
+            store: backend.clone(),
+            bus: backend.clone(),
+            clock: time,
+            policy: Arc::new(AddressPolicy::default()),
+            admin_token: Secret::new(TOKEN),
+            rng: Mutex::new(StdRng::seed_from_u64(7)),
+        });
+        Self { router, backend, clock, _folder: folder }
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// Sends a request with the admin token, and with a body unless it is null.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(AUTHORIZATION, format!("Bearer {TOKEN}"));
+        let request = match body {
+            Value::Null => request.body(Body::empty()),
+            body => request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, Value::Null).await
+    }
+
+    /// Makes a webhook on `repository` and returns its id.
+    pub(crate) async fn webhook_on(&self, repository: &str) -> String {
+        let mut webhook = new_webhook();
+        webhook["repository"] = json!(repository);
+        // Lists are ordered by the time at which a webhook was made.
+        self.clock.advance(Duration::from_millis(1));
+        text(&self.post("/api/v1/webhooks", webhook).await.json()["id"])
+    }
+
+    /// Records an attempt of `delivery` that the receiver answered with `status`.
+    pub(crate) async fn record(&self, delivery: &Delivery, status: u16) {
+        self.clock.advance(Duration::from_millis(1));
+        let (outcome, verdict) = if status < 300 {
+            (Outcome::Accepted { status }, Verdict::Delivered)
+        } else {
+            (Outcome::Refused { status, retry_after: None }, Verdict::Dead { reason: "the receiver said no".into() })
+        };
+        let attempt = AttemptRecord {
+            delivery: delivery.clone(),
+            at: self.clock.now(),
+            took: Duration::from_millis(34),
+            outcome,
+            verdict,
+            excerpt: Some("an answer".to_owned()),
+        };
+        assert!(self.backend.record(&attempt).await.unwrap().is_first);
+    }
+
+    /// The next message that a deliverer would get.
+    pub(crate) async fn next_redelivery(&self) -> Received {
+        let mut consumer = self.backend.consume(Queue::Redeliveries, NonZeroU16::MIN).await.unwrap();
+        tokio::time::timeout(DEADLINE, consumer.next()).await.unwrap().unwrap()
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+
+    /// The kind of the problem that this answer must be, of `status`.
+    pub(crate) fn problem(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{:?}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        assert!(!text(&problem["title"]).is_empty() && !text(&problem["detail"]).is_empty());
+        text(&problem["type"]).trim_start_matches("urn:dockbell:problem:").to_owned()
+    }
+}
+
+pub(crate) fn new_webhook() -> Value {
+    json!({
+        "name": "deploy", "repository": "team/app", "url": "https://ci.test/hooks?token=canary-url", "format": "dockerhub",
+        "headers": { "Authorization": "Bearer canary-header" },
+    })
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}")).to_owned()
+}
+
+/// The member `name` of each entry of a list.
+pub(crate) fn each(list: &Value, name: &str) -> Vec<String> {
+    list.as_array().unwrap_or_else(|| panic!("not a list: {list}")).iter().map(|entry| text(&entry[name])).collect()
+}

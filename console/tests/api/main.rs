@@ -1,0 +1,14 @@
+//! The API as a caller meets it, on the adapter that needs no servers.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod deliveries;
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod problems;
+#[cfg(test)]
+mod webhooks;
