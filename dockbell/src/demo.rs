@@ -1,0 +1,96 @@
+//! `dockbell up --demo`: the real process with a receiver of its own and a recorded push every few seconds.
+
+mod player;
+mod receiver;
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::ids::WebhookId;
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::secret::Secret;
+use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::webhook::{Format, Webhook};
+use rand::Rng as _;
+use rand::rngs::StdRng;
+
+use crate::settings::Settings;
+use crate::up::{House, UpError};
+use player::Plays;
+use receiver::Receiver;
+
+/// Runs the demo. `keeps` says which of data folder, listen and admin address were asked for; the others are
+/// temporary or free ones, so that a demo is never in the way of anything.
+pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool, bool)) -> Result<(), UpError> {
+    let temporary = tempfile::tempdir().map_err(UpError::Listen)?;
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    if !keeps.0 {
+        settings.data = temporary.path().to_owned();
+    }
+    settings.listen = if keeps.1 { settings.listen } else { any_port };
+    settings.admin_listen = if keeps.2 { settings.admin_listen } else { any_port };
+    "warn".clone_into(&mut settings.telemetry.log_filter);
+    let receiver = Receiver::bind().await.map_err(UpError::Listen)?;
+    settings.deliverer.policy = Arc::new(policy(receiver.address())?);
+    let data = settings.data.display().to_string();
+    let house = House::set_up(settings).await?;
+    let secrets = add_webhooks(&house, receiver.address()).await?;
+    let intake = format!("http://{}", house.intake_and_api.local_addr());
+    say(&format!(
+        "dockbell demo: intake and API on {intake}, data in {data}\n\
+         a recorded push of a two-platform image is played every few seconds; Ctrl-C ends it\n\
+         look around from another terminal: dockbell webhooks list --data {data} --api-url {intake}\n"
+    ));
+    let (plays, shutdown) = (Plays::default(), house.lifecycle.shutdown());
+    house.lifecycle.spawn("demo receiver", receiver.run(secrets, plays.clone(), shutdown.clone()));
+    house.lifecycle.spawn("demo player", player::play(intake, house.ingest_token.clone(), plays, shutdown));
+    house.run().await
+}
+
+/// The demo may dial its own receiver, and nothing else that is private.
+fn policy(receiver: SocketAddr) -> Result<AddressPolicy, UpError> {
+    let allowed = receiver
+        .to_string()
+        .parse()
+        .map_err(|error| UpError::Demo(Box::<dyn std::error::Error + Send + Sync>::from(format!("{error}"))))?;
+    Ok(AddressPolicy::new(vec![allowed]))
+}
+
+/// One webhook in each format on everything below `demo`.
+async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<String, SigningSecret>, UpError> {
+    let mut rng: StdRng = rand::make_rng();
+    let mut secrets = HashMap::new();
+    let now = house.clock.now();
+    let demo = |text: &str| UpError::Demo(text.to_owned().into());
+    for format in Format::ALL {
+        let (mut id, mut key) = ([0; 16], [0; 32]);
+        rng.fill_bytes(&mut id);
+        rng.fill_bytes(&mut key);
+        let secret = SigningSecret::from_random(key);
+        let path = format!("/{}", format.as_str());
+        let webhook = Webhook {
+            id: WebhookId::from_random(id),
+            name: format!("demo {}", format.as_str()),
+            pattern: Pattern::parse("demo/*").map_err(|error| demo(&error.to_string()))?,
+            registry: None,
+            url: Secret::new(format!("http://{receiver}{path}")),
+            format,
+            headers: std::collections::BTreeMap::new(),
+            secret: secret.clone(),
+            enabled: true,
+            created_at: now,
+            updated_at: now,
+        };
+        house.store.put_webhook(&webhook).await.map_err(|error| demo(&error.to_string()))?;
+        secrets.insert(path, secret);
+    }
+    Ok(secrets)
+}
+
+/// Prints a line for the person who watches; if nobody does, that is no reason to stop.
+fn say(line: &str) {
+    writeln!(io::stdout(), "{line}").ok();
+}

@@ -1,0 +1,80 @@
+//! The tokens that are made at the first start and kept in the data folder.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use dockbell_proto::secret::Secret;
+use rand::Rng;
+
+/// The file of the token that the API asks for.
+pub(crate) const ADMIN_TOKEN: &str = "admin-token";
+/// The file of the secret that the default source presents.
+pub(crate) const INGEST_TOKEN: &str = "ingest-token";
+
+/// A token could not be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("use the token file {path}")]
+pub(crate) struct TokenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The token that was set, else the one that `folder` keeps, else a new one, which it keeps from now on.
+pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut impl Rng) -> Result<Secret, TokenError> {
+    if let Some(token) = set {
+        return Ok(token);
+    }
+    let path = folder.join(name);
+    let failed = |source| TokenError { path: path.clone(), source };
+    match kept(folder, name).map_err(failed)? {
+        Some(token) => Ok(token),
+        None => make(&path, rng).map_err(failed),
+    }
+}
+
+/// The token that `folder` keeps.
+pub(crate) fn kept(folder: &Path, name: &str) -> io::Result<Option<Secret>> {
+    match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a new token aside and moves it into place, so that no reader sees half of it.
+fn make(path: &Path, rng: &mut impl Rng) -> io::Result<Secret> {
+    let mut random = [0; 32];
+    rng.fill_bytes(&mut random);
+    let token = format!("dbl_{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, random));
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)?;
+    Ok(Secret::new(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_readable_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rng = StdRng::seed_from_u64(1);
+        let first = token(None, folder.path(), ADMIN_TOKEN, &mut rng).unwrap();
+        assert_eq!(token(None, folder.path(), ADMIN_TOKEN, &mut rng).unwrap(), first);
+        let mode = std::fs::metadata(folder.path().join(ADMIN_TOKEN)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_ne!(token(None, folder.path(), INGEST_TOKEN, &mut rng).unwrap(), first);
+        assert_eq!(token(Some(Secret::new("set")), folder.path(), ADMIN_TOKEN, &mut rng).unwrap(), Secret::new("set"));
+    }
+}
