@@ -56,7 +56,7 @@ impl Outgoing {
     pub fn carrying(message: &Message) -> Self {
         let (content, id) = match message {
             Message::Batch(batch) => (batch, batch.newest().map(ToString::to_string).unwrap_or_default()),
-            Message::Delivery(delivery) => (&delivery.content, delivery.attempt_id().to_string()),
+            Message::Delivery(delivery) => (&*delivery.content, delivery.attempt_id().to_string()),
         };
         Self {
             id,
@@ -163,6 +163,10 @@ pub trait Bus: fmt::Debug + Send + Sync {
 
     /// Starts to consume `queue`, with at most `prefetch` messages handed out and not settled.
     async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError>;
+
+    /// Whether `queue` is so close to its bound that what could wait there should be given up instead. A
+    /// hint, known without asking the broker.
+    fn is_full(&self, queue: Queue) -> bool;
 
     /// How much stands on `queue`.
     async fn depth(&self, queue: Queue) -> Result<Depth, BusError>;

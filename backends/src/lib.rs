@@ -7,6 +7,7 @@
 
 pub mod bus;
 pub mod embedded;
+pub mod repeat;
 pub mod store;
 
 pub use bus::Bus;

@@ -1,5 +1,7 @@
 //! The made-up push with which a webhook is tested.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use dockbell_proto::batch::{Batch, Change};
@@ -34,7 +36,7 @@ pub(crate) fn delivery(webhook: &Webhook, id: DeliveryId, now: Timestamp) -> Del
         metadata: None,
         trace: TraceContext::default(),
     };
-    Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content }
+    Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content: Arc::new(content) }
 }
 
 /// A repository that the pattern covers. Below a namespace whose name leaves no room it is the namespace.

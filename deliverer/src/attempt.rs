@@ -10,7 +10,7 @@ use dockbell_proto::outcome::Outcome;
 use dockbell_proto::output::{Rendered, render};
 use dockbell_proto::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use dockbell_proto::target::TargetUrl;
-use dockbell_proto::webhook::Webhook;
+use dockbell_proto::webhook::{Format, Webhook};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
@@ -33,12 +33,20 @@ pub struct Attempter {
 impl Attempter {
     /// Makes the next attempt of `delivery`. An error is ours: nothing was sent.
     pub async fn attempt(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Exchange, StoreError> {
+        if !webhook.enabled {
+            return Ok(unsent("the webhook is disabled".to_owned()));
+        }
         let url = match TargetUrl::parse(webhook.url.expose(), &self.policy) {
             Ok(url) => url,
             Err(error) => return Ok(unsent(error.to_string())),
         };
         let content = &delivery.content;
-        let first_seen = self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?;
+        let first_seen = match webhook.format {
+            Format::Dockerhub => {
+                self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
+            }
+            Format::Alin | Format::Batch => content.opened_at,
+        };
         let rendered = match render(webhook.format, content, first_seen) {
             Ok(rendered) => rendered,
             Err(error) => return Ok(unsent(error.to_string())),

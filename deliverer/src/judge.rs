@@ -26,17 +26,17 @@ impl RetrySchedule {
         if (1..=20).contains(&pauses.len()) && pauses.iter().all(fits) { Ok(Self(pauses)) } else { Err(ScheduleError) }
     }
 
-    /// How many attempts there are at most.
-    pub fn attempts(&self) -> usize {
-        self.0.len() + 1
-    }
-
     fn pause_after(&self, ordinal: u32) -> Option<Duration> {
         self.0.get(usize::try_from(ordinal).ok()?.checked_sub(1)?).copied()
     }
 
     fn longest(&self) -> Duration {
         self.0.iter().max().copied().unwrap_or_default()
+    }
+
+    /// The longest that a delivery may be told to wait, jitter included.
+    pub fn longest_wait(&self) -> Duration {
+        self.longest().mul_f64(1.0 + JITTER)
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
                 Verdict::Retry { at } => {
                     let pause = Duration::try_from(at.duration_since(moment())).unwrap();
                     prop_assert!(pause >= Duration::from_secs(5) && pause <= Duration::from_hours(24).mul_f64(1.2));
-                    prop_assert!((ordinal as usize) < schedule.attempts());
+                    prop_assert!((ordinal as usize) <= schedule.0.len());
                 }
                 Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
                 Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),

@@ -1,7 +1,7 @@
 //! The deliverer: batches → deliveries → attempts → verdicts.
 //!
 //! A batch's way, module by module: [`pull`] consumes it, [`directory`] knows the webhooks, [`route`] makes
-//! its deliveries, [`attempt`] makes one attempt of a delivery, for which [`transport`] POSTs and says what
+//! its deliveries, [`under_way`] keeps copies of one apart, [`attempt`] makes one attempt of a delivery, for which [`transport`] POSTs and says what
 //! the outcome is, [`judge`] says what follows from it, and [`settle`] records that and carries it out.
 
 pub mod attempt;
@@ -13,3 +13,4 @@ pub mod route;
 pub mod settings;
 pub mod settle;
 pub mod transport;
+pub mod under_way;

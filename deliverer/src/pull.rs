@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::attempt::Attempter;
 use crate::judge::RetrySchedule;
 use crate::settle::Settler;
+use crate::under_way::UnderWay;
 
 /// How long attempts under way may still take when the deliverer stops. What is not done then comes back
 /// after the restart.
@@ -43,6 +44,8 @@ pub struct Deliverer {
     pub schedule: RetrySchedule,
     /// Where chance comes from.
     pub rng: Mutex<StdRng>,
+    /// Which attempts are under way.
+    pub under_way: UnderWay,
 }
 
 impl Deliverer {

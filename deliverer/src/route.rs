@@ -2,38 +2,41 @@
 
 use std::sync::Arc;
 
-use dockbell_proto::batch::{Batch, Change};
+use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::DeliveryId;
+use dockbell_proto::names::Tag;
 use dockbell_proto::webhook::Webhook;
 
 /// The deliveries that `batch` owes to those of `webhooks` that are about its registry: one per tag, or one
 /// for all of it, as the webhook's format wants. The same batch always yields the same ids.
-pub fn route(batch: &Batch, webhooks: &[Arc<Webhook>]) -> Vec<(Arc<Webhook>, Delivery)> {
+pub fn route(batch: &Arc<Batch>, webhooks: &[Arc<Webhook>]) -> Vec<(Arc<Webhook>, Delivery)> {
     let concerned = webhooks.iter().filter(|webhook| webhook.enabled && webhook.applies_to(&batch.registry));
-    concerned
-        .flat_map(|webhook| owed(batch, webhook).into_iter().map(|delivery| (Arc::clone(webhook), delivery)))
-        .collect()
-}
-
-fn owed(batch: &Batch, webhook: &Webhook) -> Vec<Delivery> {
-    if webhook.format.takes_whole_batch() {
-        batch
-            .changes
-            .iter()
-            .max_by_key(|change| &change.order)
-            .map(|newest| delivery(batch.clone(), webhook, "*", newest))
-            .into_iter()
-            .collect()
-    } else {
-        batch.changes.iter().map(|change| delivery(batch.only(change), webhook, change.tag.as_str(), change)).collect()
+    let mut parts = None;
+    let mut deliveries = Vec::new();
+    for webhook in concerned {
+        if webhook.format.takes_whole_batch() {
+            deliveries.extend(delivery(batch, webhook, "*").map(|delivery| (Arc::clone(webhook), delivery)));
+        } else {
+            // Made once, and shared by every webhook.
+            let parts = parts.get_or_insert_with(|| parts_of(batch));
+            let owed = parts.iter().filter_map(|(tag, part)| delivery(part, webhook, tag.as_str()));
+            deliveries.extend(owed.map(|delivery| (Arc::clone(webhook), delivery)));
+        }
     }
+    deliveries
 }
 
-fn delivery(content: Batch, webhook: &Webhook, subject: &str, newest: &Change) -> Delivery {
+fn parts_of(batch: &Batch) -> Vec<(Tag, Arc<Batch>)> {
+    batch.changes.iter().map(|change| (change.tag.clone(), Arc::new(batch.only(change)))).collect()
+}
+
+/// None for a batch without changes, which owes nothing.
+fn delivery(content: &Arc<Batch>, webhook: &Webhook, subject: &str) -> Option<Delivery> {
     let repository = (content.registry.as_str(), content.repository.as_str());
-    let id = DeliveryId::derive(&webhook.id, repository, subject, newest.order.event());
-    Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content }
+    let id = DeliveryId::derive(&webhook.id, repository, subject, content.newest()?.event());
+    let content = Arc::clone(content);
+    Some(Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content })
 }
 
 #[cfg(test)]
@@ -46,14 +49,14 @@ mod tests {
 
     #[test]
     fn one_delivery_per_tag_or_per_batch_as_the_format_wants() {
-        let batch = batch("e", "team/app", &["1", "2", "3"]);
+        let batch = Arc::new(batch("e", "team/app", &["1", "2", "3"]));
         let count = |format| route(&batch, &[Arc::new(webhook(1, "team/app", format, "http://h/"))]).len();
         assert_eq!((count(Format::Dockerhub), count(Format::Alin), count(Format::Batch)), (3, 3, 1));
     }
 
     #[test]
     fn every_delivery_has_an_id_of_its_own_that_a_second_routing_repeats() {
-        let batch = batch("e", "team/app", &["1", "2"]);
+        let batch = Arc::new(batch("e", "team/app", &["1", "2"]));
         let webhooks: Vec<_> = Format::ALL
             .into_iter()
             .zip(1..)
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_webhook_of_another_registry_or_a_disabled_one_is_owed_nothing() {
-        let batch = batch("e", "team/app", &["1"]);
+        let batch = Arc::new(batch("e", "team/app", &["1"]));
         let with = |change: &dyn Fn(&mut Webhook)| {
             let mut webhook = webhook(1, "*", Format::Batch, "http://h/");
             change(&mut webhook);

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
-use dockbell_backends::bus::{Outgoing, PublishError, Queue};
-use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, Recorded};
+use dockbell_backends::bus::{Outgoing, Queue};
+use dockbell_backends::repeat::{until_done, until_published};
+use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, StoreError};
 use dockbell_backends::{Bus, Store};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
@@ -16,8 +17,6 @@ use dockbell_proto::outcome::Verdict;
 use jiff::Timestamp;
 
 use crate::metrics::Metrics;
-
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What verdicts are carried out with.
 #[derive(Debug)]
@@ -33,9 +32,17 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Records an attempt, however long the store is away: the message stays unsettled meanwhile.
-    pub async fn record(&self, record: &AttemptRecord) -> Recorded {
-        self.until_done("record", || self.store.record(record)).await
+    /// Records an attempt, however long the store is away: the message stays unsettled meanwhile. Says whether
+    /// it falls to the caller to carry the verdict out: whoever records an attempt first does.
+    pub async fn record(&self, record: &AttemptRecord) -> bool {
+        let failed_before = AtomicBool::new(false);
+        let failed = |error: &StoreError, pause: Duration| {
+            failed_before.store(true, Ordering::Relaxed);
+            self.told("record", error, pause);
+        };
+        let recorded = until_done(|| self.store.record(record), failed).await;
+        // A record that failed may have happened all the same; the repetition then was not the first.
+        recorded.is_first || failed_before.load(Ordering::Relaxed)
     }
 
     /// Makes the verdict durable: the next attempt waits in the bus, or the delivery among the dead letters.
@@ -52,62 +59,31 @@ impl Settler {
     pub async fn wait(&self, delivery: Delivery, at: Timestamp, is_repeated: bool) {
         let message = Outgoing { maybe_repeated: is_repeated, ..Outgoing::carrying(&Message::Delivery(delivery)) };
         let delay = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
-        self.until_published("retry", message, |message| self.bus.publish_after(Queue::Redeliveries, message, delay))
-            .await;
+        let publish = |message| self.bus.publish_after(Queue::Redeliveries, message, delay);
+        until_published(message, publish, |error, pause| self.told("retry", error, pause)).await;
     }
 
     async fn bury(&self, delivery: &Delivery, reason: &str) {
-        self.metrics.dead_lettered(Queue::Redeliveries);
         let message = Outgoing::carrying(&Message::Delivery(delivery.clone()));
-        self.until_published("dead letter", message, |message| {
-            self.bus.bury(Queue::Redeliveries, message, reason.to_owned())
-        })
-        .await;
-    }
-
-    async fn until_published<F: Future<Output = Result<(), PublishError>>>(
-        &self,
-        operation: &'static str,
-        mut message: Outgoing,
-        publish: impl Fn(Outgoing) -> F,
-    ) {
-        let mut pauses = pauses();
-        while let Err(error) = publish(message.clone()).await {
-            message.maybe_repeated |= matches!(error, PublishError::Unknown(_));
-            self.pause(operation, &error, pauses.next()).await;
-        }
+        let bury = |message| self.bus.bury(Queue::Redeliveries, message, reason.to_owned());
+        until_published(message, bury, |error, pause| self.told("bury", error, pause)).await;
+        self.metrics.dead_lettered(Queue::Redeliveries);
     }
 
     /// Repeats an operation of a backend until it succeeds. Whoever stops waiting drops the future.
-    pub async fn until_done<T, E: Error + Send + Sync, F: Future<Output = Result<T, E>>>(
+    pub async fn until_done<T, E: Error, F: Future<Output = Result<T, E>>>(
         &self,
         operation: &'static str,
-        run: impl Fn() -> F,
+        run: impl FnMut() -> F,
     ) -> T {
-        let mut pauses = pauses();
-        loop {
-            match run().await {
-                Ok(value) => return value,
-                Err(error) => self.pause(operation, &error, pauses.next()).await,
-            }
-        }
+        until_done(run, |error, pause| self.told(operation, error, pause)).await
     }
 
-    async fn pause(&self, operation: &'static str, error: &(impl Error + Sync), pause: Option<Duration>) {
-        let pause = pause.unwrap_or(LONGEST_PAUSE);
+    fn told(&self, operation: &'static str, error: &dyn Error, pause: Duration) {
         self.metrics.backend_away(operation);
-        tracing::warn!(operation, error = %error, retry.after_ms = pause.as_millis(), "a backend is away; the work waits");
-        tokio::time::sleep(pause).await;
+        let after_ms = pause.as_millis();
+        tracing::warn!(operation, error = %error, retry.after_ms = after_ms, "a backend is away; the work waits");
     }
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// The beginning of an answer's body, as text that can be shown.

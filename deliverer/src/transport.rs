@@ -22,9 +22,10 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use reqwest::Client;
 use reqwest::redirect::Policy;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use resolve::VettingResolver;
+use resolve::{LOOK_UPS_LIMIT, VettingResolver};
 
 /// How much of an answer's body is kept, in bytes; the rest is not read.
 const BODY_KEPT: usize = 16 * 1024;
@@ -93,7 +94,9 @@ impl Transport {
         deadlines: Deadlines,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
-        let client = |port| client(VettingResolver::new(Arc::clone(policy), port), deadlines).map_err(TransportError);
+        let look_ups = Arc::new(Semaphore::new(LOOK_UPS_LIMIT));
+        let resolver = |port| VettingResolver::new(Arc::clone(policy), port, Arc::clone(&look_ups));
+        let client = |port| client(resolver(port), deadlines).map_err(TransportError);
         let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
         Ok(Self { by_port, other: client(None)?, deadlines, clock })
     }

@@ -16,6 +16,7 @@ use dockbell_deliverer::directory::Directory;
 use dockbell_deliverer::pull::Deliverer;
 use dockbell_deliverer::settle::Settler;
 use dockbell_deliverer::transport::{Transport, TransportError};
+use dockbell_deliverer::under_way::UnderWay;
 use dockbell_producer::collect::Collector;
 use dockbell_producer::intake::{Intake, router as intake_router};
 use dockbell_producer::source::Sources;
@@ -199,6 +200,7 @@ impl House {
             },
             schedule: settings.schedule.clone(),
             rng,
+            under_way: UnderWay::default(),
         });
         self.lifecycle
             .spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, self.lifecycle.shutdown()));

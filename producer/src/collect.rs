@@ -8,7 +8,6 @@ use dockbell_backends::Bus;
 use dockbell_backends::bus::{Queue, Receipt, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_chassis::trace;
-use dockbell_proto::batch::Batch;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::event::Event;
 use dockbell_proto::trace::TraceContext;
@@ -18,8 +17,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::custody::{Share, split};
-use crate::decode::decode_body;
-use crate::fold::fold;
+use crate::decode::{decode_message, decode_orphan};
+use crate::fold::{fold, weight};
 use crate::metrics::Metrics;
 use crate::publish::{SOURCE_HEADER, publish_batch};
 use crate::source::Sources;
@@ -59,6 +58,7 @@ struct Running {
     collector: Collector,
     windows: Windows<Share>,
     publishing: JoinSet<Published>,
+    burying: JoinSet<()>,
     permits: Arc<Semaphore>,
     started: Instant,
 }
@@ -70,6 +70,7 @@ impl Collector {
         let mut running = Running {
             windows: Windows::new(self.policy),
             publishing: JoinSet::new(),
+            burying: JoinSet::new(),
             permits: Arc::new(Semaphore::new(PUBLISHING_LIMIT)),
             started: Instant::now(),
             collector: self,
@@ -82,6 +83,7 @@ impl Collector {
                 () = shutdown.requested() => break,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => running.close_due(),
                 Some(published) = running.publishing.join_next() => running.confirm(published?).await,
+                Some(buried) = running.burying.join_next() => buried?,
                 message = consumer.next() => match message {
                     Some(message) => running.take(message).await,
                     None => return Err("the bus closed the consumer of events".into()),
@@ -111,14 +113,14 @@ impl Running {
     async fn take(&mut self, message: Received) {
         let events = match self.decode(&message) {
             Ok(events) => events,
-            Err(reason) => return self.give_up(message, reason).await,
+            Err(reason) => return self.give_up(message, reason),
         };
         if events.is_empty() {
             return acknowledge(Some(message.receipt)).await;
         }
-        let size = message.body.len() / events.len();
-        let shares = split(message.receipt, events.len());
+        let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
+            let size = weight(&event);
             let pushed = self.windows.push(event, size, share, (self.now(), self.collector.clock.now()));
             pushed.closed.into_iter().for_each(|closed| self.publish(closed));
             if let Some(share) = pushed.stale {
@@ -130,27 +132,41 @@ impl Running {
     }
 
     fn decode(&self, message: &Received) -> Result<Vec<Event>, String> {
-        let name = message.header(SOURCE_HEADER);
-        let source = self.collector.sources.named_or_default(name);
-        let source =
-            source.ok_or_else(|| format!("the header {SOURCE_HEADER} names a source that is not configured"))?;
-        let decoded = decode_body(source, &message.body).map_err(|error| error.to_string())?;
+        let sources = &self.collector.sources;
+        let decoded = match sources.named_or_default(message.header(SOURCE_HEADER)) {
+            Some(source) => decode_message(source, &message.body).map_err(|error| error.to_string())?,
+            None => decode_orphan(sources.default(), &message.body)
+                .map_err(|_| format!("the header {SOURCE_HEADER} names a source that is not configured"))?,
+        };
         match decoded.rejected.first() {
             Some(reason) if decoded.events.is_empty() => Err((*reason).to_owned()),
-            _ => Ok(decoded.events),
+            Some(reason) => {
+                let rejected = decoded.rejected.len();
+                tracing::warn!(
+                    message.id = message.id,
+                    rejected,
+                    reason,
+                    "parts of a message are no events and are dropped"
+                );
+                Ok(decoded.events)
+            }
+            None => Ok(decoded.events),
         }
     }
 
-    async fn give_up(&self, message: Received, reason: String) {
-        tracing::error!(
-            message.id = message.id,
-            reason,
-            "a message on the events queue is no event and is kept as a dead letter"
-        );
-        self.collector.metrics.dead_lettered();
-        if let Err(error) = message.receipt.dead_letter(reason).await {
-            tracing::warn!(error = %error, "a dead letter could not be stored; its message comes back");
-        }
+    /// Buries a message in the background, so that a flood of them holds nothing up.
+    fn give_up(&mut self, message: Received, reason: String) {
+        let metrics = self.collector.metrics.clone();
+        self.burying.spawn(async move {
+            let id = message.id;
+            match message.receipt.dead_letter(reason.clone()).await {
+                Ok(()) => {
+                    metrics.dead_lettered();
+                    tracing::error!(message.id = id, reason, "a message is no event and is kept as a dead letter");
+                }
+                Err(error) => tracing::warn!(message.id = id, error = %error, "a dead letter could not be stored; its message comes back"),
+            }
+        });
     }
 
     /// When most of what the bus hands out is held, the oldest windows close, or no message could come that
@@ -180,11 +196,14 @@ impl Running {
             (Arc::clone(&collector.bus), collector.metrics.clone(), Arc::clone(&self.permits));
         let span = batch_span(&closed.events);
         let opened = self.started + closed.opened;
+        let maybe_repeated = closed.shares.iter().any(Share::maybe_repeated);
         let task = async move {
             if let Some(mut batch) = folded.batch {
                 batch.trace = current_trace();
                 let changes = batch.changes.len();
-                publish_when_permitted(&bus, &metrics, batch, &permits).await;
+                // The semaphore is never closed, so the only other result does not occur.
+                let _permit = permits.acquire().await.ok();
+                publish_batch(&bus, &metrics, batch, maybe_repeated).await;
                 metrics.batch_published(changes, opened.elapsed());
             }
             let shares = closed.shares.len();
@@ -198,8 +217,7 @@ impl Running {
 
     /// A batch is durable: repetitions of its events are settled with it.
     async fn confirm(&mut self, published: Published) {
-        let now = self.now();
-        for share in self.windows.confirmed(published.number, published.shares, now) {
+        for share in self.windows.confirmed(published.number, published.shares) {
             acknowledge(share.settle()).await;
         }
     }
@@ -213,6 +231,9 @@ impl Running {
             while let Some(published) = self.publishing.join_next().await {
                 self.confirm(published?).await;
             }
+            while let Some(buried) = self.burying.join_next().await {
+                buried?;
+            }
             Ok(())
         };
         timeout(SHUTDOWN_TIME, all).await.unwrap_or_else(|_| {
@@ -220,12 +241,6 @@ impl Running {
             Ok(())
         })
     }
-}
-
-async fn publish_when_permitted(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch, permits: &Semaphore) {
-    // The semaphore is never closed, so the only other result does not occur.
-    let _permit = permits.acquire().await.ok();
-    publish_batch(bus, metrics, batch).await;
 }
 
 /// Acknowledges a message. If that fails the bus hands it out again, and its events are recognised.

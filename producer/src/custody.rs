@@ -7,7 +7,10 @@ use dockbell_backends::bus::Receipt;
 /// One event's share of a receipt. When the last share is settled, so is the message. A share that is
 /// dropped instead makes the message come back.
 #[derive(Debug)]
-pub struct Share(Arc<Mutex<Custody>>);
+pub struct Share {
+    custody: Arc<Mutex<Custody>>,
+    maybe_repeated: bool,
+}
 
 #[derive(Debug)]
 struct Custody {
@@ -15,17 +18,22 @@ struct Custody {
     unsettled: usize,
 }
 
-/// Splits a receipt into `count` shares.
-pub fn split(receipt: Receipt, count: usize) -> Vec<Share> {
+/// Splits the receipt of a message, which may have been handed out before, into `count` shares.
+pub fn split(receipt: Receipt, count: usize, maybe_repeated: bool) -> Vec<Share> {
     let custody = Arc::new(Mutex::new(Custody { receipt: Some(receipt), unsettled: count }));
-    (0..count).map(|_| Share(Arc::clone(&custody))).collect()
+    (0..count).map(|_| Share { custody: Arc::clone(&custody), maybe_repeated }).collect()
 }
 
 impl Share {
+    /// Whether the message may have been handed out before, so that its batch may exist already.
+    pub fn maybe_repeated(&self) -> bool {
+        self.maybe_repeated
+    }
+
     /// Settles this share. Whoever settles the last one gets the receipt, to acknowledge the message.
     #[must_use = "the last share yields the receipt"]
     pub fn settle(self) -> Option<Receipt> {
-        let mut custody = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut custody = self.custody.lock().unwrap_or_else(PoisonError::into_inner);
         custody.unsettled = custody.unsettled.saturating_sub(1);
         if custody.unsettled == 0 { custody.receipt.take() } else { None }
     }
@@ -58,7 +66,7 @@ mod tests {
     #[test]
     fn the_last_settled_share_yields_the_receipt() {
         let dropped = Arc::new(AtomicUsize::new(0));
-        let shares = split(Receipt::new(Counting(Arc::clone(&dropped))), 3);
+        let shares = split(Receipt::new(Counting(Arc::clone(&dropped))), 3, false);
         let receipts: Vec<_> = shares.into_iter().filter_map(Share::settle).collect();
         assert_eq!((receipts.len(), dropped.load(Ordering::SeqCst)), (1, 0));
     }
@@ -66,9 +74,9 @@ mod tests {
     #[test]
     fn one_dropped_share_returns_the_whole_message() {
         let dropped = Arc::new(AtomicUsize::new(0));
-        let mut shares = split(Receipt::new(Counting(Arc::clone(&dropped))), 3);
+        let mut shares = split(Receipt::new(Counting(Arc::clone(&dropped))), 3, false);
         drop(shares.pop());
-        assert!(shares.into_iter().filter_map(Share::settle).next().is_none());
+        assert!(shares.into_iter().find_map(Share::settle).is_none());
         assert_eq!(dropped.load(Ordering::SeqCst), 1);
     }
 }

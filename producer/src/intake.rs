@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use axum::http::{HeaderMap, Method};
@@ -60,8 +61,14 @@ pub fn router(intake: Intake) -> Router {
     Router::new().route("/ingest/{source}", any(ingest)).with_state(Arc::new(intake))
 }
 
-async fn ingest(State(intake): State<Arc<Intake>>, Path(source): Path<String>, request: Request) -> Response {
+async fn ingest(
+    State(intake): State<Arc<Intake>>,
+    source: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
     let began = Instant::now();
+    // No source has the empty name, to which one that is not UTF-8 comes down.
+    let source = source.map(|Path(name)| name).unwrap_or_default();
     let trace = trace_of(request.headers());
     let span = tracing::info_span!("intake", otel.kind = "server");
     trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
@@ -79,7 +86,7 @@ impl Intake {
     async fn take(&self, source: &str, request: Request, trace: &TraceContext) -> Result<Counts, Answer> {
         let source = self.admit(source, &request)?;
         let body = read(request.into_body()).await?;
-        let decoded = decode_body(source, &body).map_err(|error| {
+        let decoded = decode_body(source, &body, || self.stamper.stamp(self.clock.now())).map_err(|error| {
             tracing::warn!(source.name = %source.name, error = %error, "a body was refused; the registry will repeat it");
             Answer::NoNotification(error.to_string())
         })?;
@@ -107,11 +114,10 @@ impl Intake {
         Ok(found)
     }
 
-    /// Stamps the events and makes them durable, all of them or the request fails.
+    /// Makes the events durable, all of them or the request fails.
     async fn store(&self, decoded: Decoded, incoming: &TraceContext) -> Result<(), Answer> {
         let trace = current_trace(incoming);
         let publishes = decoded.events.into_iter().map(|mut event| {
-            event.received_at = Some(self.stamper.stamp(self.clock.now()));
             event.trace = trace.clone();
             async move {
                 let message = event_message(&event).map_err(|error| error.to_string())?;

@@ -16,14 +16,14 @@ const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 pub struct Metrics {
     intake: Histogram<f64>,
     events: Counter<u64>,
-    batches: Counter<u64>,
+    closed: Counter<u64>,
     changes: Counter<u64>,
     windows: Gauge<u64>,
     held: Gauge<u64>,
     hold: Histogram<f64>,
     orphans: Counter<u64>,
     stale: Counter<u64>,
-    publish_retries: Counter<u64>,
+    away: Counter<u64>,
     dead_letters: Counter<u64>,
 }
 
@@ -41,8 +41,8 @@ impl Metrics {
                 .u64_counter("dockbell.events")
                 .with_description("Reported events, by what became of them")
                 .build(),
-            batches: meter
-                .u64_counter("dockbell.batches")
+            closed: meter
+                .u64_counter("dockbell.windows.closed")
                 .with_description("Closed windows, by why they closed")
                 .build(),
             changes: meter
@@ -68,9 +68,9 @@ impl Metrics {
                 .u64_counter("dockbell.events.stale")
                 .with_description("Events that repeated, or were older than, what had left")
                 .build(),
-            publish_retries: meter
-                .u64_counter("dockbell.publish.retries")
-                .with_description("Publishes of batches that had to be repeated")
+            away: meter
+                .u64_counter("dockbell.backend.retries")
+                .with_description("Operations repeated because the bus or the store was away")
                 .build(),
             dead_letters: meter
                 .u64_counter("dockbell.dead_letters")
@@ -94,7 +94,7 @@ impl Metrics {
 
     /// A window closed.
     pub fn window_closed(&self, reason: CloseReason) {
-        self.batches.add(1, &[KeyValue::new("reason", reason.as_str())]);
+        self.closed.add(1, &[KeyValue::new("reason", reason.as_str())]);
     }
 
     /// A batch of `changes` changes is durable, `hold` after its window opened.
@@ -119,9 +119,9 @@ impl Metrics {
         self.stale.add(1, &[]);
     }
 
-    /// A publish did not succeed and is repeated.
-    pub fn publish_repeated(&self) {
-        self.publish_retries.add(1, &[]);
+    /// The bus was away when a batch was to be published.
+    pub fn backend_away(&self) {
+        self.away.add(1, &[KeyValue::new("operation", "publish a batch")]);
     }
 
     /// A message was given up.

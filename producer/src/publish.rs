@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use dockbell_backends::Bus;
 use dockbell_backends::bus::{Outgoing, PublishError, Queue};
+use dockbell_backends::repeat::until_published;
 use dockbell_proto::batch::{BATCH_LIMIT, Batch};
 use dockbell_proto::event::Event;
 use dockbell_proto::message::Message;
@@ -29,46 +29,45 @@ pub fn event_message(event: &Event) -> Result<Outgoing, serde_json::Error> {
     })
 }
 
-/// The message that carries a batch to the deliverers. Several tags of one index repeat its platforms; if that
-/// makes the batch too large, the blobs are left out, and the changes say so.
+/// The message that carries a batch to the deliverers. What makes it too large is left out step by step, and
+/// the changes say so.
 pub fn batch_message(batch: Batch) -> Outgoing {
     let mut message = Message::Batch(batch);
-    let outgoing = Outgoing::carrying(&message);
-    if outgoing.body.len() <= BATCH_LIMIT {
-        return outgoing;
-    }
-    if let Message::Batch(batch) = &mut message {
-        for change in &mut batch.changes {
-            change.blobs.clear();
-            change.children.iter_mut().for_each(|child| child.blobs.clear());
-            change.truncated = true;
+    for shorten in [leave_out_blobs, leave_out_platforms_and_metadata] {
+        let outgoing = Outgoing::carrying(&message);
+        if outgoing.body.len() <= BATCH_LIMIT {
+            return outgoing;
+        }
+        if let Message::Batch(batch) = &mut message {
+            shorten(batch);
         }
     }
     Outgoing::carrying(&message)
 }
 
-/// Publishes a batch, and repeats that until it is durable. The caller drops the future when it gives up.
-pub async fn publish_batch(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch) {
-    let mut message = batch_message(batch);
-    let mut pauses = pauses();
-    while let Err(error) = bus.publish(Queue::Deliveries, message.clone()).await {
-        metrics.publish_repeated();
-        if let PublishError::Unknown(_) = error {
-            message.maybe_repeated = true;
-        }
-        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-        tracing::warn!(error = %error, retry.after_ms = pause.as_millis(), "a batch could not be published and is kept");
-        tokio::time::sleep(pause).await;
+/// Several tags of one index repeat the blobs of its platforms.
+fn leave_out_blobs(batch: &mut Batch) {
+    for change in &mut batch.changes {
+        change.blobs.clear();
+        change.children.iter_mut().for_each(|child| child.blobs.clear());
+        change.truncated = true;
     }
 }
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Only a single event can be as large as that, and only one that no registry makes.
+fn leave_out_platforms_and_metadata(batch: &mut Batch) {
+    batch.changes.iter_mut().for_each(|change| change.children.clear());
+    batch.metadata = None;
+}
 
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
+/// Publishes a batch, and repeats that until it is durable. `maybe_repeated` says that its events may have made
+/// a batch before. The caller drops the future when it gives up.
+pub async fn publish_batch(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch, maybe_repeated: bool) {
+    let message = Outgoing { maybe_repeated, ..batch_message(batch) };
+    let failed = |error: &PublishError, pause: Duration| {
+        metrics.backend_away();
+        let after_ms = pause.as_millis();
+        tracing::warn!(error = %error, retry.after_ms = after_ms, "a batch could not be published and is kept");
+    };
+    until_published(message, |message| bus.publish(Queue::Deliveries, message), failed).await;
 }

@@ -39,6 +39,11 @@ impl Sources {
         self.by_name.get(&SourceName::parse(name).ok()?)
     }
 
+    /// The source of messages that name none.
+    pub fn default(&self) -> &Source {
+        &self.default
+    }
+
     /// The source of a message that names `name`, or none.
     pub fn named_or_default(&self, name: Option<&str>) -> Option<&Source> {
         match name {

@@ -181,7 +181,7 @@ impl<S> Windows<S> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Adds an event of `size` bytes, which came at `now`, by the wall clock at `wall`.
+    /// Adds an event that adds `size` bytes to a batch, which came at `now`, by the wall clock at `wall`.
     pub fn push(&mut self, event: Event, size: usize, share: S, (now, wall): (Moment, Timestamp)) -> Pushed<S> {
         let key = self.key_of(&event);
         let identity = Identity {
@@ -246,10 +246,10 @@ impl<S> Windows<S> {
 
     /// A closed window's batch is durable (or the window made none): its `shares` shares are settled, and
     /// so are those of the repetitions that came meanwhile, which are returned.
-    pub fn confirmed(&mut self, number: u64, shares: usize, now: Moment) -> Vec<S> {
+    pub fn confirmed(&mut self, number: u64, shares: usize) -> Vec<S> {
         let Some(in_flight) = self.in_flight.remove(&number) else { return Vec::new() };
-        for identity in in_flight.identities {
-            self.seen.insert(identity, Place::Left, now);
+        for identity in &in_flight.identities {
+            self.seen.set(identity, Place::Left);
         }
         self.held -= shares + in_flight.repeated.len();
         in_flight.repeated

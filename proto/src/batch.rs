@@ -1,5 +1,7 @@
 //! The batch: what changed in one repository while its window was open.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +33,7 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// The newest that a source said of the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<Arc<Metadata>>,
     /// The trace of the batch; its span links to the traces of its events.
     #[serde(default, skip_serializing_if = "TraceContext::is_empty")]
     pub trace: TraceContext,
@@ -46,7 +48,17 @@ impl Batch {
     /// The part of the batch that is about one change.
     #[must_use]
     pub fn only(&self, change: &Change) -> Self {
-        Self { changes: vec![change.clone()], ..self.clone() }
+        Self {
+            source: self.source.clone(),
+            registry: self.registry.clone(),
+            repository: self.repository.clone(),
+            opened_at: self.opened_at,
+            closed_at: self.closed_at,
+            events: self.events,
+            changes: vec![change.clone()],
+            metadata: self.metadata.clone(),
+            trace: self.trace.clone(),
+        }
     }
 }
 

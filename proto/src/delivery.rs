@@ -1,11 +1,12 @@
 //! The delivery: one body owed to one webhook.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::ids::{AttemptId, DeliveryId, WebhookId};
-use crate::order::Order;
 
 /// One body owed to one webhook, as it stands before its next attempt.
 ///
@@ -25,18 +26,13 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
     /// What it is about: the whole batch, or the part of it that one change makes.
-    pub content: Batch,
+    pub content: Arc<Batch>,
 }
 
 impl Delivery {
     /// The attempt that comes next.
     pub fn attempt_id(&self) -> AttemptId {
         AttemptId { delivery: self.id.clone(), request: self.request, ordinal: self.ordinal }
-    }
-
-    /// The newest order it is about.
-    pub fn order(&self) -> Option<&Order> {
-        self.content.newest()
     }
 
     /// The same delivery before its attempt after this one, not to start before `not_before`.

@@ -114,7 +114,8 @@ fn check_name(name: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-fn is_localhost(name: &str) -> bool {
+/// Whether a name stands for this machine (RFC 6761, section 6.3). Such a name is dialled as `127.0.0.1`.
+pub fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }

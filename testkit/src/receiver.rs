@@ -51,6 +51,8 @@ pub struct Recorded {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// How it was answered.
+    pub answer: Answer,
 }
 
 /// What the receiver does with a request, after it has recorded it.
@@ -180,8 +182,9 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Resp
     let answer = {
         let mut state = lock(state);
         let (at, method, headers) = (Instant::now(), head.method, head.headers);
-        state.requests.push(Recorded { at, method, path_and_query, headers, body });
-        state.next_answer(head.uri.path())
+        let answer = state.next_answer(head.uri.path());
+        state.requests.push(Recorded { at, method, path_and_query, headers, body, answer: answer.clone() });
+        answer
     };
     match answer {
         Answer::Status(status) => Ok(respond(status, &[], Body::empty())),

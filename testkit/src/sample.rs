@@ -1,6 +1,7 @@
 //! Events, batches and webhooks to test with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
@@ -89,5 +90,12 @@ pub fn delivery(webhook: &WebhookId, content: &Batch) -> Delivery {
     let newest: &EventId = change.order.event();
     let repository = (content.registry.as_str(), content.repository.as_str());
     let id = DeliveryId::derive(webhook, repository, change.tag.as_str(), newest);
-    Delivery { id, webhook: webhook.clone(), request: 0, ordinal: 1, not_before: None, content: content.clone() }
+    Delivery {
+        id,
+        webhook: webhook.clone(),
+        request: 0,
+        ordinal: 1,
+        not_before: None,
+        content: Arc::new(content.clone()),
+    }
 }

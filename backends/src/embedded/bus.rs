@@ -44,11 +44,13 @@ impl Bus for Embedded {
         let message = Incoming::new(queue, message)?;
         let room = self.queues.of(queue).reserve(message.bytes)?;
         let schedule = Arc::clone(&self.schedule);
-        let run = move |file: &Connection| delayed::insert(file, &schedule, delay, &message);
+        let run = move |file: &Connection| delayed::insert_unless_there(file, &schedule, delay, &message);
         let schedule = Arc::clone(&self.schedule);
-        let committed = move |due_at: &i64| {
-            room.delayed();
-            schedule.note(*due_at);
+        let committed = move |due_at: &Option<i64>| {
+            if let Some(due_at) = due_at {
+                room.delayed();
+                schedule.note(*due_at);
+            }
         };
         self.writer.write(run, committed).await?;
         Ok(())
@@ -71,6 +73,10 @@ impl Bus for Embedded {
             kept: self.kept.clone(),
             permits: EmbeddedConsumer::permits(prefetch),
         }))
+    }
+
+    fn is_full(&self, queue: Queue) -> bool {
+        self.queues.of(queue).is_full()
     }
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BusError> {

@@ -71,14 +71,23 @@ fn next_due(file: &Connection) -> rusqlite::Result<i64> {
     file.prepare_cached("SELECT coalesce(min(due_at), ?1) FROM delayed")?.query_row([NEVER], |row| row.get(0))
 }
 
-/// Stores a message to appear after `delay` and says when that is. The delay runs from here: a message is
-/// never early by the time it waited for the writer.
-pub(super) fn insert(
+/// Stores a message as [`insert`] does, unless it is flagged as a repetition and the original still waits.
+pub(super) fn insert_unless_there(
     file: &Connection,
     schedule: &Schedule,
     delay: Duration,
     message: &Incoming,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<Option<i64>> {
+    let mut original = file.prepare_cached("SELECT 1 FROM delayed WHERE id = ?1 AND queue = ?2")?;
+    if message.maybe_repeated && original.exists(params![message.id, rows::queue_code(message.queue)])? {
+        return Ok(None);
+    }
+    insert(file, schedule, delay, message).map(Some)
+}
+
+/// Stores a message to appear after `delay` and says when that is. The delay runs from here: a message is
+/// never early by the time it waited for the writer.
+fn insert(file: &Connection, schedule: &Schedule, delay: Duration, message: &Incoming) -> rusqlite::Result<i64> {
     let delay = rows::micros(delay);
     let due_at = schedule.now().saturating_add(delay);
     let sql = "INSERT INTO delayed (queue, due_at, delay, bytes, maybe_repeated, id, headers, body)

@@ -104,6 +104,11 @@ impl QueueState {
         self.lock().depth
     }
 
+    /// Whether less than a sixteenth of the bound is left: room for what is under way.
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().depth.bytes > self.limit - self.limit / 16
+    }
+
     /// Wakes when there may be something to take. To be enabled before the look, so that nothing is missed.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
@@ -189,7 +194,7 @@ impl QueueState {
 
     /// The duty to settle a message that is about to be handed out.
     pub(super) fn hand_out(self: &Arc<Self>, message: &Stored) -> Held {
-        Held { queue: Arc::clone(self), seq: message.seq, bytes: message.bytes, is_settled: false }
+        Held { queue: Arc::clone(self), seq: message.seq, bytes: message.bytes, is_settling: false, is_settled: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -261,12 +266,19 @@ pub(super) struct Held {
     queue: Arc<QueueState>,
     seq: i64,
     bytes: u64,
+    is_settling: bool,
     is_settled: bool,
 }
 
 impl Held {
     pub(super) fn seq(&self) -> i64 {
         self.seq
+    }
+
+    /// The message is about to be settled. If that fails, whoever fetches it again pauses first.
+    pub(super) fn settling(mut self) -> Self {
+        self.is_settling = true;
+        self
     }
 
     /// The message is durably gone from its queue.
@@ -281,7 +293,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.queue.lock().returned.insert(self.seq);
+            let mut state = self.queue.lock();
+            state.returned.insert(self.seq);
+            state.has_stumbled |= self.is_settling;
+            drop(state);
             self.queue.changed.notify_waiters();
         }
     }

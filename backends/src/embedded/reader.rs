@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::mailbox::Mailbox;
-use super::status::{Failure, Status};
+use super::status::{Failure, PanicGuard, Status};
 
 /// The most reads that wait for the thread; beyond it callers wait.
 const WAITING_LIMIT: usize = 256;
@@ -29,11 +29,12 @@ impl Reader {
     pub(super) fn start(file: Connection, status: &Arc<Status>, lock: Arc<File>) -> io::Result<Self> {
         let (sender, mut reads) = mpsc::channel::<Read>(WAITING_LIMIT);
         let (alive, ended) = watch::channel(());
+        let guard = PanicGuard::new(status, "its reader panicked");
         thread::Builder::new().name("dockbell-reader".to_owned()).spawn(move || {
             while let Some(read) = reads.blocking_recv() {
                 read(&file);
             }
-            drop((file, lock, alive));
+            drop((guard, file, lock, alive));
         })?;
         Ok(Self { mailbox: Arc::new(Mailbox::new(sender)), status: Arc::clone(status), ended })
     }

@@ -31,7 +31,7 @@ impl EmbeddedReceipt {
     /// Returns once the writer has taken the deletion. Should its commit fail, the message comes back.
     async fn ack(&mut self) -> Result<(), Failure> {
         let place = self.writer.reserve().await?;
-        let held = self.held.take().ok_or(Failure::Closed)?;
+        let held = self.held.take().ok_or(Failure::Closed)?.settling();
         let seq = held.seq();
         place.post(move |file| messages::delete(file, seq), move |()| held.settled());
         Ok(())
@@ -39,7 +39,7 @@ impl EmbeddedReceipt {
 
     async fn dead_letter(&mut self, reason: String) -> Result<(), Failure> {
         let place = self.writer.reserve().await?;
-        let held = self.held.take().ok_or(Failure::Closed)?;
+        let held = self.held.take().ok_or(Failure::Closed)?.settling();
         let (seq, kept) = (held.seq(), self.kept.clone());
         let run = move |file: &Connection| {
             dead::copy(file, &kept, seq, &reason)?;

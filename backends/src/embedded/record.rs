@@ -54,8 +54,9 @@ pub(super) fn record(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Re
     if is_first && exists(file, entry)? {
         enter(file, entry)?;
         count(file, entry)?;
-        if matches!(entry.attempt.verdict, Verdict::Delivered | Verdict::Retry { .. }) {
-            raise_newest(file, entry, now)?;
+        match &entry.attempt.verdict {
+            Verdict::Delivered | Verdict::Retry { .. } => raise_newest(file, entry, now)?,
+            Verdict::Dead { .. } => forget_newest(file, entry)?,
         }
     }
     Ok(Recorded { is_first, health: counters::health(file, &entry.attempt.delivery.webhook)? })
@@ -172,6 +173,19 @@ fn raise_newest(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Result<
         let (registry, repository, tag) = (content.registry.as_str(), content.repository.as_str(), change.tag.as_str());
         let order = change.order.to_string();
         statement.execute(params![entry.webhook(), registry, repository, tag, order, expires_at, now])?;
+    }
+    Ok(())
+}
+
+/// What was waiting and is given up is the newest of its tags no more.
+fn forget_newest(file: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let sql =
+        "DELETE FROM newest WHERE webhook = ?1 AND registry = ?2 AND repository = ?3 AND tag = ?4 AND latest = ?5";
+    let mut statement = file.prepare_cached(sql)?;
+    let content = &entry.attempt.delivery.content;
+    for change in &content.changes {
+        let (registry, repository, tag) = (content.registry.as_str(), content.repository.as_str(), change.tag.as_str());
+        statement.execute(params![entry.webhook(), registry, repository, tag, change.order.to_string()])?;
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ CREATE TABLE delayed (
     body BLOB NOT NULL
 ) STRICT;
 CREATE INDEX delayed_by_due ON delayed (due_at, seq);
+CREATE INDEX delayed_by_id ON delayed (id);
 
 -- start_bytes: the bytes of all dead letters before this one, so that those beyond the bound are one range.
 CREATE TABLE dead (

@@ -1,5 +1,8 @@
 //! Whether the file can be trusted, and what a call fails with when it cannot be served.
 
+use std::sync::Arc;
+use std::thread;
+
 use rusqlite::{ErrorCode, ffi};
 use tokio::sync::watch;
 
@@ -79,6 +82,27 @@ impl Status {
             return Failure::Unknown(format!("the disk failed: {error}"));
         }
         Failure::NotStored(error.to_string())
+    }
+}
+
+/// Without its threads the store is of no use, and those who wait must learn of it: dropped by a panic, the
+/// guard declares the store broken.
+pub(super) struct PanicGuard {
+    status: Arc<Status>,
+    reason: &'static str,
+}
+
+impl PanicGuard {
+    pub(super) fn new(status: &Arc<Status>, reason: &'static str) -> Self {
+        Self { status: Arc::clone(status), reason }
+    }
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.status.declare_broken(self.reason);
+        }
     }
 }
 

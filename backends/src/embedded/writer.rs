@@ -17,7 +17,7 @@ use super::EmbeddedStats;
 use super::delayed::{MoveDue, Schedule};
 use super::mailbox::Mailbox;
 use super::queue::Queues;
-use super::status::{Failure, Status};
+use super::status::{Failure, PanicGuard, Status};
 use super::sweep::{Kept, Sweep};
 
 /// The most writes of one commit: enough to make the fsync cheap for each, few enough to answer soon.
@@ -195,7 +195,7 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self, runtime: &Runtime) {
-        let guard = PanicGuard(Arc::clone(&self.status));
+        let guard = PanicGuard::new(&self.status, "its writer panicked");
         while let Some(group) = self.next_group(runtime) {
             self.commit(group);
         }
@@ -284,17 +284,6 @@ impl Thread {
         if let Err(error) = folded {
             // Nothing is lost: the log is read at the next opening.
             tracing::warn!(%error, "failed to fold the log of the embedded store into its file");
-        }
-    }
-}
-
-/// Without its thread the store is of no use, and those who wait must learn of it.
-struct PanicGuard(Arc<Status>);
-
-impl Drop for PanicGuard {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.declare_broken("its writer panicked");
         }
     }
 }

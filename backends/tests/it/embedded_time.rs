@@ -107,3 +107,18 @@ async fn a_wall_clock_that_was_set_back_prolongs_no_delay_beyond_itself() {
     let mut consumer = bus.consume(Queue::Redeliveries, NonZeroU16::MIN).await.unwrap();
     assert_eq!(tokio::time::timeout(DEADLINE, consumer.next()).await.unwrap().unwrap().id, "a");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flagged_repetition_of_what_still_waits_is_not_stored_twice() {
+    let (folder, clock) = (TempDir::new().unwrap(), clock());
+    let bus = open_at(folder.path(), &clock);
+    let delayed = async || bus.depth(Queue::Redeliveries).await.unwrap().delayed;
+    bus.publish_after(Queue::Redeliveries, outgoing("a", b"{}".to_vec()), DAY).await.unwrap();
+    let mut flagged = outgoing("a", b"{}".to_vec());
+    flagged.maybe_repeated = true;
+    bus.publish_after(Queue::Redeliveries, flagged.clone(), DAY).await.unwrap();
+    assert_eq!(delayed().await, 1);
+    flagged.id = "b".to_owned();
+    bus.publish_after(Queue::Redeliveries, flagged, DAY).await.unwrap();
+    assert_eq!(delayed().await, 2);
+}

@@ -12,6 +12,7 @@ use dockbell_proto::message::Message;
 use dockbell_proto::outcome::Verdict;
 use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -26,7 +27,7 @@ use crate::transport::Exchange;
 pub(super) async fn work(deliverer: &Deliverer, queue: Queue, message: Received, permits: &Semaphore) {
     let settled = match Message::decode(&message.body) {
         Ok(Message::Batch(batch)) => {
-            deliverer.deliver_batch(&batch, message.maybe_repeated, permits).await;
+            deliverer.deliver_batch(&Arc::new(batch), message.maybe_repeated, permits).await;
             message.receipt.ack().await
         }
         Ok(Message::Delivery(delivery)) => {
@@ -46,7 +47,7 @@ pub(super) async fn work(deliverer: &Deliverer, queue: Queue, message: Received,
 
 impl Deliverer {
     /// Makes the first attempt of everything that a batch owes.
-    async fn deliver_batch(&self, batch: &Batch, maybe_repeated: bool, permits: &Semaphore) {
+    async fn deliver_batch(&self, batch: &Arc<Batch>, maybe_repeated: bool, permits: &Semaphore) {
         let directory = &self.attempter.directory;
         let webhooks = self.settler.until_done("look up webhooks", || directory.webhooks_for(&batch.repository)).await;
         let deliveries = route(batch, &webhooks);
@@ -59,28 +60,46 @@ impl Deliverer {
 
     /// Makes the next attempt of a delivery that was waiting.
     async fn deliver_waiting(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
-        let now = self.settler.clock.now();
-        if let Some(at) = delivery.not_before.filter(|at| *at > now) {
+        if let Some(at) = self.still_to_wait(&delivery) {
             return self.settler.wait(delivery, at, maybe_repeated).await;
         }
+        match self.current(&delivery).await {
+            Some(webhook) => self.deliver(&webhook, delivery, maybe_repeated, permits).await,
+            None => self.drop_unaddressed(&delivery),
+        }
+    }
+
+    /// Until when a delivery that came early must wait. One that claims to wait longer than any may (the clock
+    /// was set back) has waited for as long as the bus was told to.
+    fn still_to_wait(&self, delivery: &Delivery) -> Option<Timestamp> {
+        let at = delivery.not_before?;
+        let rest = Duration::try_from(at.duration_since(self.settler.clock.now())).ok()?;
+        (!rest.is_zero() && rest <= self.schedule.longest_wait()).then_some(at)
+    }
+
+    /// The webhook as it is now; none if it was removed.
+    async fn current(&self, delivery: &Delivery) -> Option<Arc<Webhook>> {
         let directory = &self.attempter.directory;
-        let webhook = self.settler.until_done("look up a webhook", || directory.webhook(&delivery.webhook)).await;
-        let Some(webhook) = webhook.filter(|webhook| webhook.enabled) else {
-            tracing::info!(delivery.id = %delivery.id, webhook.id = %delivery.webhook, "a delivery is dropped: its webhook was removed or disabled");
-            return self.settler.metrics.delivery_unaddressed();
-        };
-        self.deliver(&webhook, delivery, maybe_repeated, permits).await;
+        self.settler.until_done("look up a webhook", || directory.webhook(&delivery.webhook)).await
+    }
+
+    fn drop_unaddressed(&self, delivery: &Delivery) {
+        let (delivery, webhook) = (&delivery.id, &delivery.webhook);
+        tracing::info!(delivery.id = %delivery, webhook.id = %webhook, "a delivery is dropped: its webhook was removed");
+        self.settler.metrics.delivery_unaddressed();
     }
 
     /// Attempts a delivery, unless this attempt was made before, and makes what follows durable.
-    async fn deliver(&self, webhook: &Arc<Webhook>, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+    async fn deliver(&self, webhook: &Webhook, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
         let trace = &delivery.content.trace;
-        let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %delivery.id, webhook.id = %webhook.id, webhook.format = webhook.format.as_str());
+        let (id, format) = (&delivery.id, webhook.format.as_str());
+        let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
         trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
-        self.deliver_in_span(webhook, delivery, maybe_repeated, permits).instrument(span).await;
+        self.deliver_in_span(delivery, maybe_repeated, permits).instrument(span).await;
     }
 
-    async fn deliver_in_span(&self, webhook: &Webhook, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+    async fn deliver_in_span(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
+        let _under_way = self.under_way.begin(delivery.attempt_id()).await;
         if (maybe_repeated || delivery.ordinal > 1)
             && let Some(verdict) = self.earlier_verdict(&delivery).await
         {
@@ -92,13 +111,22 @@ impl Deliverer {
             }
             return;
         }
+        let Some(record) = self.attempt_when_permitted(delivery, permits).await else { return };
+        if self.settler.record(&record).await {
+            self.settler.carry_out(&record.delivery, &record.verdict, false).await;
+        }
+    }
+
+    /// Makes the attempt once there is room for it, with the webhook as it is then. The permit ends with the
+    /// attempt: what follows may have to wait for a backend.
+    async fn attempt_when_permitted(&self, delivery: Delivery, permits: &Semaphore) -> Option<AttemptRecord> {
         // The semaphore is never closed, so the only other result does not occur.
         let _permit = permits.acquire().await.ok();
-        let record = self.attempt(webhook, delivery).await;
-        let recorded = self.settler.record(&record).await;
-        if recorded.is_first || maybe_repeated {
-            self.settler.carry_out(&record.delivery, &record.verdict, maybe_repeated).await;
-        }
+        let Some(webhook) = self.current(&delivery).await else {
+            self.drop_unaddressed(&delivery);
+            return None;
+        };
+        Some(self.attempt(&webhook, delivery).await)
     }
 
     async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
@@ -129,7 +157,7 @@ impl Deliverer {
         }
         let now = self.settler.clock.now();
         let chance = self.chance();
-        let verdict = judge(&self.schedule, &exchange.outcome, delivery.ordinal, (now, chance));
+        let verdict = self.with_room(judge(&self.schedule, &exchange.outcome, delivery.ordinal, (now, chance)));
         let record = AttemptRecord {
             at,
             took: exchange.took,
@@ -142,6 +170,17 @@ impl Deliverer {
         record
     }
 
+    /// A retry that could not wait anywhere would hold up what must leave the queue to make room.
+    fn with_room(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Retry { .. } if self.settler.bus.is_full(Queue::Redeliveries) => {
+                let reason = "given up: the queue of waiting deliveries is full".to_owned();
+                Verdict::Dead { reason }
+            }
+            verdict => verdict,
+        }
+    }
+
     fn chance(&self) -> f64 {
         self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).random()
     }
@@ -151,7 +190,8 @@ impl Deliverer {
         metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
         metrics.verdict_reached(&record.verdict);
         let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
-        if let (Verdict::Delivered, Some(pushed_at)) = (&record.verdict, newest) {
+        // A redelivery that a person asked for days later tells nothing about latency.
+        if let (Verdict::Delivered, Some(pushed_at), 0) = (&record.verdict, newest, record.delivery.request) {
             metrics.delivered(
                 webhook.format,
                 Duration::try_from(record.at.duration_since(pushed_at)).unwrap_or_default() + exchange.took,

@@ -6,8 +6,8 @@ use dockbell_proto::batch::BATCH_LIMIT;
 
 use super::Moment;
 
-/// The most bytes of one window, measured as its events came in: what a batch may have, less the room for
-/// its frame. A batch says less about each event than the event says itself.
+/// The most bytes that the events of one window may add to its batch: what a batch may have, less the room
+/// for its frame.
 pub(super) const MAX_BYTES: usize = BATCH_LIMIT - 16 * 1024;
 
 /// The bounds of a window. A value of this type keeps every window finite.

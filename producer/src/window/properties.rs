@@ -67,7 +67,7 @@ impl Driver {
             }
             Step::Confirm => self.confirm(),
             Step::Relieve { to } => {
-                self.windows.close_oldest((*to).into()).into_iter().for_each(|closed| self.closed(closed))
+                self.windows.close_oldest((*to).into()).into_iter().for_each(|closed| self.closed(closed));
             }
         }
         assert_eq!(self.windows.next_deadline().is_some(), self.windows.open() > 0, "stuck");
@@ -91,7 +91,7 @@ impl Driver {
 
     fn confirm(&mut self) {
         let Some((number, shares)) = self.unconfirmed.pop_front() else { return };
-        let repeated = self.windows.confirmed(number, shares.len(), self.now);
+        let repeated = self.windows.confirmed(number, shares.len());
         shares.into_iter().chain(repeated).for_each(|share| self.settle(share));
     }
 
@@ -104,7 +104,9 @@ proptest! {
     #[test]
     fn every_share_comes_out_once_and_every_event_leaves_at_most_once(steps in steps()) {
         let mut driver = Driver::new();
-        steps.iter().for_each(|step| driver.step(step));
+        for step in &steps {
+            driver.step(step);
+        }
         driver.windows.close_all().into_iter().for_each(|closed| driver.closed(closed));
         while !driver.unconfirmed.is_empty() {
             driver.confirm();

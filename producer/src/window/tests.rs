@@ -72,7 +72,7 @@ fn a_repetition_is_settled_with_what_it_repeats() {
     let closed = windows.close_due(seconds(1)).remove(0);
     assert_eq!((closed.events.len(), closed.shares), (1, vec![1, 2]));
     assert_eq!(push(&mut windows, same(), 3, seconds(2)).1, None, "the batch is not durable yet");
-    assert_eq!(windows.confirmed(closed.number, 2, seconds(2)), vec![3]);
+    assert_eq!(windows.confirmed(closed.number, 2), vec![3]);
     assert_eq!(push(&mut windows, same(), 4, seconds(3)).1, Some(4), "it has left: settle at once");
     assert_eq!(windows.held(), 0);
 }

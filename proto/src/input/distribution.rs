@@ -48,16 +48,22 @@ fn report(event: &Value) -> Entry {
     }
     let target = event.get("target").unwrap_or(&Value::Null);
     let url = text(target, &["url"]);
+    let action = action(text(event, &["action"]).unwrap_or_default());
+    // A push by digest is no push of a tag, even where a digest stands in its place.
+    let tag = text(target, &["tag"]).filter(|text| Digest::parse(text).is_err()).map(Tag::parse).transpose();
+    if action == Action::Push && tag.is_err() {
+        return Err("`target.tag` is not a tag");
+    }
     Ok(Report {
-        action: action(text(event, &["action"]).unwrap_or_default()),
-        kind: kind(target, url),
+        kind: kind(target, url, action == Action::Push && matches!(tag, Ok(Some(_)))),
+        action,
         id: text(event, &["id"]).and_then(|id| EventId::parse(id).ok()),
         time: text(event, &["timestamp"]).and_then(|text| text.parse().ok()),
         registry: text(event, &["request", "host"])
             .or_else(|| url.and_then(host))
             .and_then(|host| Registry::parse(host).ok()),
         repository: text(target, &["repository"]).and_then(|name| Repository::parse(name).ok()),
-        tag: text(target, &["tag"]).and_then(|tag| Tag::parse(tag).ok()),
+        tag: tag.ok().flatten(),
         digest: text(target, &["digest"]).and_then(|digest| Digest::parse(digest).ok()),
         media_type: text(target, &["mediaType"]).map(short),
         size: count(target, &["size"]).or_else(|| count(target, &["length"])),
@@ -80,11 +86,13 @@ fn action(name: &str) -> Action {
     }
 }
 
-/// Registries of Docker 1.7's time gave manifests the media type of blobs; only their URL tells.
-fn kind(target: &Value, url: Option<&str>) -> Kind {
+/// Registries of Docker 1.7's time gave manifests the media type of blobs; only their URL tells. And only
+/// manifests have tags, whatever media type an artifact may bring.
+fn kind(target: &Value, url: Option<&str>, is_tagged_push: bool) -> Kind {
     let media_type = text(target, &["mediaType"]);
     let is_manifest_type = |name: &str| MANIFEST_TYPES.contains(&name.split(';').next().unwrap_or_default().trim());
-    if media_type.is_some_and(is_manifest_type) || url.is_some_and(|url| url.contains("/manifests/")) {
+    if is_tagged_push || media_type.is_some_and(is_manifest_type) || url.is_some_and(|url| url.contains("/manifests/"))
+    {
         Kind::Manifest
     } else if media_type.is_some() || url.is_some() {
         Kind::Blob

@@ -81,16 +81,6 @@ pub enum Ignored {
     Blob,
 }
 
-impl Ignored {
-    /// The word for it in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Action => "action",
-            Self::Blob => "blob",
-        }
-    }
-}
-
 /// What becomes of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
@@ -155,7 +145,8 @@ impl Report {
     }
 
     fn derived_id(&self, registry: &Registry, repository: &Repository) -> EventId {
-        let time = self.time.map(|time| time.to_string()).unwrap_or_default();
+        // Without a time of its own only the stamp tells a push from its repetition: better twice than never.
+        let time = self.time.or(self.received_at).map(|time| time.to_string()).unwrap_or_default();
         let tag = self.tag.as_ref().map(Tag::as_str).unwrap_or_default();
         let digest = self.digest.as_ref().map(Digest::as_str).unwrap_or_default();
         EventId::derived(&[registry.as_str(), repository.as_str(), tag, digest, &time])

@@ -66,6 +66,15 @@ fn a_manifest_is_known_by_its_media_type_or_its_url() {
 }
 
 #[test]
+fn a_tagged_push_is_a_manifest_whatever_its_media_type_and_a_tag_that_is_none_is_rejected() {
+    let artifact = json!({"repository": "a", "tag": "1", "mediaType": "application/vnd.example.artifact+json"});
+    assert!(one(&push(&artifact)).notifies());
+    assert!(one(&push(&json!({"repository": "a", "tag": "1"}))).notifies());
+    let body = push(&json!({"repository": "a", "tag": "-not a tag"})).to_string();
+    assert_eq!(decode(InputFormat::Auto, body.as_bytes()).unwrap(), [Err("`target.tag` is not a tag")]);
+}
+
+#[test]
 fn empty_and_mistyped_members_count_as_absent() {
     let report = one(&json!({"id": "", "action": "push", "timestamp": "not-a-date", "actor": null, "request": 4,
         "target": {"repository": "a", "tag": "", "digest": "sha256:short", "size": "12", "length": 7,

@@ -58,7 +58,7 @@ pub(super) fn render(content: &Batch) -> Rendered {
         events: content.events,
         order: content.newest(),
         changes: content.changes.iter().map(|change| payload_change(content, change)).collect(),
-        metadata: content.metadata.as_ref(),
+        metadata: content.metadata.as_deref(),
     };
     let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
     Rendered { headers, body: json(&payload) }

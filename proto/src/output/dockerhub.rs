@@ -78,7 +78,7 @@ fn repository(content: &Batch, first_seen: Timestamp) -> Repository<'_> {
         comment_count: None,
         created_at: None,
     };
-    let known = content.metadata.as_ref().unwrap_or(&UNKNOWN);
+    let known = content.metadata.as_deref().unwrap_or(&UNKNOWN);
     let namespace = content.repository.namespace().unwrap_or_default();
     let composed_url = || format!("https://{}/{}", content.registry, content.repository);
     Repository {

@@ -64,6 +64,7 @@ pub async fn what_cannot_be_stored_is_refused(harness: &mut dyn BusHarness) {
         assert!(published * body.len() as u64 <= QUEUE_BYTES + body.len() as u64, "the bound is not kept");
     };
     assert!(matches!(refusal, PublishError::Unavailable(_)), "{refusal}");
+    assert!(bus.is_full(Queue::Events) && !bus.is_full(Queue::Deliveries));
     let delayed = bus.publish_after(Queue::Events, outgoing("late", &body), std::time::Duration::from_hours(1)).await;
     assert!(matches!(delayed, Err(PublishError::Unavailable(_))), "{delayed:?}");
     publish(&bus, Queue::Deliveries, "another queue").await;
@@ -72,5 +73,6 @@ pub async fn what_cannot_be_stored_is_refused(harness: &mut dyn BusHarness) {
     let received = drain(&mut consumer, &format!("m{}", published - 1)).await;
     assert_eq!(received.len() as u64, published, "what was refused is not there");
     until_empty(&bus, Queue::Events).await;
+    assert!(!bus.is_full(Queue::Events));
     publish(&bus, Queue::Events, "fits again").await;
 }

@@ -56,4 +56,9 @@ pub async fn newest_counts_what_waits_and_not_what_was_given_up(harness: &mut dy
     record(&store, &failed(&owed(&owner, &["latest"], 10), harness.now())).await;
     record(&store, &given_up(&owed(&owner, &["latest"], 20), harness.now())).await;
     assert_eq!(newest(&store, &owner, &["latest"]).await, [Some(order(10))]);
+    let waiting = owed(&owner, &["1.0"], 30);
+    record(&store, &failed(&waiting, harness.now())).await;
+    assert_eq!(newest(&store, &owner, &["1.0"]).await, [Some(order(30))]);
+    record(&store, &given_up(&waiting.retried(harness.now()), harness.now())).await;
+    assert_eq!(newest(&store, &owner, &["1.0"]).await, [None]);
 }

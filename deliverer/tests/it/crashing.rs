@@ -1,0 +1,176 @@
+//! Kills, at the moments that matter.
+
+use std::time::Duration;
+
+use dockbell_backends::bus::{Bus as _, Queue};
+use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
+use dockbell_proto::webhook::Format;
+use dockbell_testkit::receiver::Answer;
+use dockbell_testkit::sample;
+
+use super::harness::{House, header};
+
+#[tokio::test]
+async fn a_kill_before_the_answer_makes_one_more_attempt_with_the_same_id() {
+    let mut house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_with(vec![Answer::Hang]);
+    let running = house.run();
+    let batch = sample::batch("e", "team/app", &["1"]);
+    house.publish(&batch).await;
+    house.receiver.wait_for(1).await;
+    running.kill().await;
+    house.reopen().await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    let requests = house.receiver.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(header(&requests[0], "webhook-id"), header(&requests[1], "webhook-id"));
+    assert_eq!(requests[0].body, requests[1].body);
+    let record = house.history(&sample::delivery(&webhook.id, &batch).id).await;
+    assert_eq!((record.state, record.attempts.len()), (DeliveryState::Delivered, 1), "the first was never recorded");
+    running.stop().await;
+}
+
+/// Two of its three deliveries were recorded before the kill: only the third is made.
+#[tokio::test]
+async fn what_was_recorded_before_a_kill_is_not_sent_again() {
+    let mut house = House::open().await;
+    house.webhook(1, Format::Dockerhub, "/done").await;
+    house.webhook(2, Format::Batch, "/hangs").await;
+    house.receiver.answer_at("/hangs", vec![Answer::Hang]);
+    let running = house.run();
+    let batch = sample::batch("e", "team/app", &["1", "2"]);
+    house.publish(&batch).await;
+    house.receiver.wait_for(3).await;
+    for tag in ["1", "2"] {
+        let webhook = sample::webhook(1, "team/app", Format::Dockerhub, "");
+        let change = batch.changes.iter().find(|change| change.tag.as_str() == tag).unwrap();
+        house.history(&sample::delivery(&webhook.id, &batch.only(change)).id).await;
+    }
+    running.kill().await;
+    house.reopen().await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    let requests = house.receiver.requests();
+    assert_eq!(requests.len(), 4);
+    assert_eq!(requests[3].path_and_query, "/hangs");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_recorded_and_not_settled_is_not_sent_again() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let delivery = sample::delivery(&webhook.id, &batch);
+    house.record(&delivery, Outcome::Accepted { status: 200 }, Verdict::Delivered).await;
+    house.publish_again(&batch).await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    assert!(house.receiver.requests().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_was_recorded_and_never_published_is_made_up_for() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let delivery = sample::delivery(&webhook.id, &batch);
+    let at = house.clock.now() + Duration::from_millis(50);
+    house.record(&delivery, Outcome::Refused { status: 500, retry_after: None }, Verdict::Retry { at }).await;
+    house.publish_again(&batch).await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    assert_eq!(house.receiver.requests().len(), 1);
+    let record = house.history(&delivery.id).await;
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.ordinal).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(record.state, DeliveryState::Delivered);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_death_that_was_recorded_and_never_carried_out_is_made_up_for() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let reason = "gone".to_owned();
+    let delivery = sample::delivery(&webhook.id, &batch);
+    house.record(&delivery, Outcome::Refused { status: 410, retry_after: None }, Verdict::Dead { reason }).await;
+    house.publish_again(&batch).await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    assert!(house.receiver.requests().is_empty());
+    assert_eq!(house.dead_letters().await[0].reason, "gone");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_copy_of_a_settled_attempt_is_dropped() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let mut delivery = sample::delivery(&webhook.id, &sample::batch("e", "team/app", &["1"]));
+    delivery.ordinal = 2;
+    let at = house.clock.now();
+    house.record(&delivery, Outcome::Refused { status: 500, retry_after: None }, Verdict::Retry { at }).await;
+    let running = house.run();
+    house.publish_waiting(&delivery).await;
+    house.wait_until_idle().await;
+    assert!(house.receiver.requests().is_empty(), "the original carries out its verdict");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_waits_survives_a_kill() {
+    let mut house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_with(vec![Answer::Status(500)]);
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let running = house.run();
+    house.publish(&batch).await;
+    house.history(&sample::delivery(&webhook.id, &batch).id).await;
+    running.kill().await;
+    house.reopen().await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    let record = house.history(&sample::delivery(&webhook.id, &batch).id).await;
+    assert_eq!(record.state, DeliveryState::Delivered);
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.ordinal).collect::<Vec<_>>(), [1, 2]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_receiver_that_hangs() {
+    let mut house = House::open().await;
+    house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_with(vec![Answer::Hang]);
+    let running = house.run();
+    house.publish(&sample::batch("e", "team/app", &["1"])).await;
+    house.receiver.wait_for(1).await;
+    let began = tokio::time::Instant::now();
+    running.stop().await;
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(15), "{took:?}");
+    assert_eq!(house.embedded.depth(Queue::Deliveries).await.unwrap().messages, 1);
+    house.reopen().await;
+    let running = house.run();
+    house.wait_until_idle().await;
+    assert_eq!(house.receiver.requests().len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_an_answer_that_comes_soon() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_with(vec![Answer::Late(Duration::from_millis(500), 200)]);
+    let running = house.run();
+    let batch = sample::batch("e", "team/app", &["1"]);
+    house.publish(&batch).await;
+    house.receiver.wait_for(1).await;
+    running.stop().await;
+    let record = house.history(&sample::delivery(&webhook.id, &batch).id).await;
+    assert_eq!(record.state, DeliveryState::Delivered);
+    house.wait_until_idle().await;
+}

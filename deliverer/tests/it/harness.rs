@@ -1,0 +1,204 @@
+//! A deliverer to test, with its store, its bus and a receiver.
+
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dockbell_backends::bus::{Bus as _, DeadLetter, Outgoing, Queue};
+use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store as _};
+use dockbell_chassis::lifecycle::{BoxError, Shutdown};
+use dockbell_deliverer::attempt::Attempter;
+use dockbell_deliverer::directory::Directory;
+use dockbell_deliverer::judge::RetrySchedule;
+use dockbell_deliverer::metrics::Metrics;
+use dockbell_deliverer::pull::{Deliverer, Share};
+use dockbell_deliverer::settle::Settler;
+use dockbell_deliverer::transport::{Deadlines, Transport};
+use dockbell_deliverer::under_way::UnderWay;
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::batch::Batch;
+use dockbell_proto::clock::{Clock, SystemClock};
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::ids::DeliveryId;
+use dockbell_proto::message::Message;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::webhook::{Format, Webhook};
+use dockbell_testkit::receiver::{Receiver, Recorded};
+use dockbell_testkit::{sample, wait};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// Longer than any test that passes takes.
+const PATIENT: Deadlines = Deadlines { connect: Duration::from_secs(30), total: Duration::from_mins(1) };
+
+/// What the deliverer of a test is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) pauses: Vec<Duration>,
+    pub(crate) deadlines: Deadlines,
+    /// How many attempts are made at once, and how many messages are taken.
+    pub(crate) at_once: (u16, u16),
+    pub(crate) allowed: &'static str,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        let pauses = vec![Duration::from_millis(50); 2];
+        Self { pauses, deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
+    }
+}
+
+/// A data folder, what is open in it, and who receives.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) receiver: Receiver,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) embedded: Arc<Embedded>,
+    folder: TempDir,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::open_at(Arc::new(SystemClock)).await
+    }
+
+    pub(crate) async fn open_at(clock: Arc<dyn Clock>) -> Self {
+        let (receiver, folder) = (Receiver::start().await, TempDir::new().unwrap());
+        let embedded = open_in(&folder, &clock);
+        Self { receiver, clock, embedded, folder }
+    }
+
+    /// Closes and opens the data folder, as a restart does.
+    pub(crate) async fn reopen(&mut self) {
+        self.embedded.close().await;
+        self.embedded = open_in(&self.folder, &self.clock);
+    }
+
+    pub(crate) fn run(&self) -> Running {
+        self.run_as(Told::default())
+    }
+
+    pub(crate) fn run_as(&self, told: Told) -> Running {
+        let directory = Arc::new(Directory::new(self.embedded.clone()));
+        let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
+        tasks.spawn(Arc::clone(&directory).follow(self.embedded.changes(), shutdown.clone()));
+        let positive = |number| NonZeroU16::new(number).unwrap();
+        let (attempts, prefetch) = told.at_once;
+        let deliverer = Arc::new(self.deliverer(directory, told));
+        for queue in [Queue::Deliveries, Queue::Redeliveries] {
+            let share = Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) };
+            tasks.spawn(Arc::clone(&deliverer).pull(share, shutdown.clone()));
+        }
+        Running { shutdown, tasks }
+    }
+
+    fn deliverer(&self, directory: Arc<Directory>, told: Told) -> Deliverer {
+        let policy =
+            Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
+        let transport = Transport::new(&policy, told.deadlines, self.clock.clone()).unwrap();
+        Deliverer {
+            attempter: Attempter { directory, policy, transport, clock: self.clock.clone() },
+            settler: Settler {
+                bus: self.embedded.clone(),
+                store: self.embedded.clone(),
+                clock: self.clock.clone(),
+                metrics: Metrics::new(&opentelemetry::global::meter("test")),
+            },
+            schedule: RetrySchedule::new(told.pauses).unwrap(),
+            rng: Mutex::new(StdRng::seed_from_u64(7)),
+            under_way: UnderWay::default(),
+        }
+    }
+
+    /// Sets a webhook for `team/app`, whose URL is the receiver's at `path`.
+    pub(crate) async fn webhook(&self, number: u8, format: Format, path: &str) -> Webhook {
+        let webhook = sample::webhook(number, "team/app", format, &self.receiver.url(path));
+        self.embedded.put_webhook(&webhook).await.unwrap();
+        webhook
+    }
+
+    /// Puts a batch on the bus, as a producer does.
+    pub(crate) async fn publish(&self, batch: &Batch) {
+        self.embedded.publish(Queue::Deliveries, Outgoing::carrying(&Message::Batch(batch.clone()))).await.unwrap();
+    }
+
+    /// The same for a batch that may have been there before.
+    pub(crate) async fn publish_again(&self, batch: &Batch) {
+        let message = Outgoing::carrying(&Message::Batch(batch.clone()));
+        self.embedded.publish(Queue::Deliveries, Outgoing { maybe_repeated: true, ..message }).await.unwrap();
+    }
+
+    /// Puts a delivery among those whose time has come.
+    pub(crate) async fn publish_waiting(&self, delivery: &Delivery) {
+        let message = Outgoing::carrying(&Message::Delivery(delivery.clone()));
+        self.embedded.publish(Queue::Redeliveries, message).await.unwrap();
+    }
+
+    /// Records an attempt that was never made.
+    pub(crate) async fn record(&self, delivery: &Delivery, outcome: Outcome, verdict: Verdict) {
+        let took = Duration::from_millis(1);
+        let record =
+            AttemptRecord { delivery: delivery.clone(), at: self.clock.now(), took, outcome, verdict, excerpt: None };
+        assert!(self.embedded.record(&record).await.unwrap().is_first);
+    }
+
+    /// Waits until nothing is owed: no message stands, waits or is being worked on.
+    pub(crate) async fn wait_until_idle(&self) {
+        let owed = async || {
+            let mut owed = 0;
+            for queue in Queue::ALL {
+                let depth = self.embedded.depth(queue).await.unwrap();
+                owed += depth.messages + depth.delayed;
+            }
+            owed
+        };
+        wait::until("the queues to be empty", async || (owed().await == 0).then_some(())).await;
+    }
+
+    /// What the history says of a delivery; that it is there at all is waited for.
+    pub(crate) async fn history(&self, id: &DeliveryId) -> DeliveryRecord {
+        wait::until("a record of the delivery", async || self.embedded.delivery(id).await.unwrap()).await
+    }
+
+    pub(crate) async fn health(&self, webhook: &Webhook) -> Health {
+        self.embedded.health(&webhook.id).await.unwrap()
+    }
+
+    pub(crate) async fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.embedded.dead_letters(0, 100).await.unwrap()
+    }
+}
+
+fn open_in(folder: &TempDir, clock: &Arc<dyn Clock>) -> Arc<Embedded> {
+    Arc::new(Embedded::open(folder.path(), clock.clone(), EmbeddedLimits::default()).unwrap())
+}
+
+/// A running deliverer. Dropping it is a kill.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) shutdown: Shutdown,
+    tasks: JoinSet<Result<(), BoxError>>,
+}
+
+impl Running {
+    /// Asks it to stop, and waits for it.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.request();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap().unwrap();
+        }
+    }
+
+    /// Ends it at whatever it awaits, with nothing tidied up.
+    pub(crate) async fn kill(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// A header of a request as text; empty if it is not there.
+pub(crate) fn header<'a>(request: &'a Recorded, name: &str) -> &'a str {
+    request.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}

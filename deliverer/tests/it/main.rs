@@ -1,0 +1,16 @@
+//! The deliverer over the embedded adapter, with a receiver that answers as it is told.
+
+#[cfg(test)]
+mod changing;
+#[cfg(test)]
+mod crashing;
+#[cfg(test)]
+mod delivering;
+#[cfg(test)]
+mod failing;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod overlapping;
+#[cfg(test)]
+mod repeating;

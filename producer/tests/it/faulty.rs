@@ -1,0 +1,109 @@
+//! A bus that fails as it is told to.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dockbell_backends::Bus;
+use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
+
+/// What becomes of a publish.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// It is refused.
+    Refused,
+    /// It succeeds, and the answer is lost.
+    AnswerLost,
+    /// It is never answered.
+    Hangs,
+}
+
+/// Passes everything on, except publishes to one queue while faults are left.
+#[derive(Debug)]
+pub(crate) struct FaultyBus {
+    inner: Arc<dyn Bus>,
+    queue: Queue,
+    script: Mutex<Script>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+    publishes: usize,
+}
+
+impl FaultyBus {
+    pub(crate) fn new(inner: Arc<dyn Bus>, queue: Queue) -> Arc<Self> {
+        Arc::new(Self { inner, queue, script: Mutex::default() })
+    }
+
+    /// The next publishes end like this.
+    pub(crate) fn fail_next(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.script().next.extend(faults);
+    }
+
+    /// Publishes end like this from now on; none heals the bus.
+    pub(crate) fn fail_always(&self, fault: Option<Fault>) {
+        self.script().always = fault;
+    }
+
+    /// How many publishes were tried.
+    pub(crate) fn publishes(&self) -> usize {
+        self.script().publishes
+    }
+
+    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_fault(&self, queue: Queue) -> Option<Fault> {
+        let mut script = self.script();
+        if queue != self.queue {
+            return None;
+        }
+        script.publishes += 1;
+        script.next.pop_front().or_else(|| script.always.clone())
+    }
+}
+
+#[async_trait]
+impl Bus for FaultyBus {
+    fn is_full(&self, queue: Queue) -> bool {
+        self.inner.is_full(queue)
+    }
+
+    async fn publish(&self, queue: Queue, message: Outgoing) -> Result<(), PublishError> {
+        match self.next_fault(queue) {
+            None => self.inner.publish(queue, message).await,
+            Some(Fault::Refused) => Err(PublishError::Unavailable("refused by the test".to_owned())),
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::AnswerLost) => {
+                self.inner.publish(queue, message).await?;
+                Err(PublishError::Unknown("lost by the test".to_owned()))
+            }
+        }
+    }
+
+    async fn publish_after(&self, queue: Queue, message: Outgoing, delay: Duration) -> Result<(), PublishError> {
+        self.inner.publish_after(queue, message, delay).await
+    }
+
+    async fn bury(&self, queue: Queue, message: Outgoing, reason: String) -> Result<(), PublishError> {
+        self.inner.bury(queue, message, reason).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError> {
+        self.inner.consume(queue, prefetch).await
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<Depth, BusError> {
+        self.inner.depth(queue).await
+    }
+
+    async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError> {
+        self.inner.dead_letters(position, limit).await
+    }
+}
