@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dockbell_proto::clock::Clock;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::store::Notice;
 pub use file::OpenError;
@@ -120,6 +120,12 @@ impl Embedded {
     /// known again only after it was opened anew, so the process should end.
     pub async fn broken(&self) -> String {
         self.status.broken().await
+    }
+
+    /// Why the last commit failed, as on a full disk; none while commits succeed. Writes are tried all the
+    /// same, so that it ends by itself.
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.status.trouble()
     }
 
     /// Writes what was accepted, folds the log into the file and gives the folder free. Consumers then yield

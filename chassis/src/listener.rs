@@ -159,6 +159,6 @@ fn report_end(ended: hyper::Result<()>) {
 
 fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(error = %error, "a request handler panicked; its connection was closed");
+        tracing::error!(error = %error, "serving a request panicked; its connection was closed");
     }
 }

@@ -22,16 +22,14 @@ use crate::up::{House, UpError};
 use player::Plays;
 use receiver::Receiver;
 
-/// Runs the demo. `keeps` says which of data folder, listen and admin address were asked for; the others are
-/// temporary or free ones, so that a demo is never in the way of anything.
-pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool, bool)) -> Result<(), UpError> {
-    let temporary = tempfile::tempdir().map_err(UpError::Listen)?;
+/// Runs the demo in a temporary folder. `keeps` says which of listen and admin address were asked for; the
+/// others are free ones, so that a demo is never in the way of anything.
+pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool)) -> Result<(), UpError> {
+    let temporary = tempfile::tempdir().map_err(|error| UpError::Demo(error.into()))?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-    if !keeps.0 {
-        settings.data = temporary.path().to_owned();
-    }
-    settings.listen = if keeps.1 { settings.listen } else { any_port };
-    settings.admin_listen = if keeps.2 { settings.admin_listen } else { any_port };
+    temporary.path().clone_into(&mut settings.data);
+    settings.listen = if keeps.0 { settings.listen } else { any_port };
+    settings.admin_listen = if keeps.1 { settings.admin_listen } else { any_port };
     "warn".clone_into(&mut settings.telemetry.log_filter);
     let receiver = Receiver::bind().await.map_err(UpError::Listen)?;
     settings.deliverer.policy = Arc::new(policy(receiver.address())?);

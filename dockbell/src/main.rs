@@ -7,12 +7,14 @@ mod present;
 mod settings;
 mod tokens;
 mod up;
+mod watch;
 mod webhooks;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use dockbell_chassis::config::{EXIT_USAGE, process_environment};
@@ -90,7 +92,12 @@ fn main() -> ExitCode {
     };
     install_crypto_provider();
     let ran = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let ran = runtime.block_on(run(cli));
+            // A look-up of a name cannot be called off; the process does not wait for it.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            ran
+        }
         Err(error) => Err(Failure::Failed(format!("start the runtime: {error}"))),
     };
     let (message, code) = match ran {
@@ -107,9 +114,11 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let settings =
         Settings::load(cli.config.clone(), flags(&cli), process_environment()).map_err(|error| usage(&error))?;
     match cli.command {
+        Command::Up(Up { demo: true, .. }) if cli.data.is_some() => {
+            Err(Failure::Usage("--demo keeps nothing: leave out --data".to_owned()))
+        }
         Command::Up(Up { demo: true, listen, admin_listen }) => {
-            let keeps = (cli.data.is_some(), listen.is_some(), admin_listen.is_some());
-            demo::run(settings, keeps).await.map_err(failed)
+            demo::run(settings, (listen.is_some(), admin_listen.is_some())).await.map_err(failed)
         }
         Command::Up(_) => up::House::set_up(settings).await.map_err(failed)?.run().await.map_err(failed),
         Command::CheckConfig => writeln!(io::stdout(), "the configuration is valid").map_err(failed),

@@ -26,12 +26,17 @@ use dockbell_proto::secret::Secret;
 use opentelemetry::metrics::Meter;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tokio::time::timeout;
 
 use crate::settings::Settings;
 use crate::tokens::{ADMIN_TOKEN, INGEST_TOKEN, TokenError, token};
+use crate::watch::{Depths, watch};
 
 /// How long everything may take to stop. The parts have shorter bounds of their own.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long closing the data folder may take, on a disk that hangs.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
 
 /// Why the process could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -104,26 +109,22 @@ impl House {
         let bus: Arc<dyn Bus> = self.embedded.clone();
         let meter = self.telemetry.meter();
         let readiness = Readiness::new();
-        let ready = readiness.component("embedded");
+        let component = readiness.component("embedded");
         self.start_producer(&bus, &meter)?;
         self.start_deliverer(&bus, &meter)?;
-        let broken = Arc::clone(&self.embedded);
-        let shutdown = self.lifecycle.shutdown();
-        self.lifecycle.spawn("embedded store", async move {
-            tokio::select! {
-                () = shutdown.requested() => Ok(()),
-                reason = broken.broken() => Err(format!("the embedded store failed: {reason}").into()),
-            }
-        });
-        ready.ready();
         self.announce();
         let api = intake_router(self.intake(&bus, &meter)?).merge(dockbell_console::router(self.console(&bus)));
         let admin_routes = admin::router(readiness, self.telemetry.metrics_text());
         let (shutdown, admin_shutdown) = (self.lifecycle.shutdown(), self.lifecycle.shutdown());
         self.lifecycle.spawn("intake and API", self.intake_and_api.serve(api, shutdown));
         self.lifecycle.spawn("health and metrics", self.admin.serve(admin_routes, admin_shutdown));
+        let depths = Depths::new(&meter);
+        let watching = watch(Arc::clone(&self.embedded), component, depths, self.lifecycle.shutdown());
+        self.lifecycle.spawn("embedded store", watching);
         let stopped = self.lifecycle.run(GRACE).await;
-        self.embedded.close().await;
+        if timeout(CLOSE_TIME, self.embedded.close()).await.is_err() {
+            tracing::warn!("the data folder could not be closed in time; it is recovered at the next start");
+        }
         self.telemetry.stop();
         Ok(stopped?)
     }

@@ -25,6 +25,8 @@ pub(super) enum Failure {
 pub(super) struct Status {
     closed: watch::Sender<bool>,
     broken: watch::Sender<Option<String>>,
+    /// Why the last commit failed.
+    trouble: watch::Sender<Option<String>>,
 }
 
 impl Status {
@@ -61,6 +63,20 @@ impl Status {
             Some(reason) => reason,
             None => std::future::pending().await,
         }
+    }
+
+    /// Takes note of how a commit ended.
+    pub(super) fn committed(&self, result: &Result<(), Failure>) {
+        let now = result.as_ref().err().map(ToString::to_string);
+        self.trouble.send_if_modified(|trouble| {
+            let changes = *trouble != now;
+            *trouble = now;
+            changes
+        });
+    }
+
+    pub(super) fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// Ends the use of the file. The first reason stays.

@@ -259,6 +259,7 @@ impl Thread {
             }
             Err(Lost::ToOne(failure) | Lost::ToAll(failure)) => Err(failure),
         };
+        self.status.committed(&result);
         for write in group {
             write.finish(result.clone());
         }

@@ -41,6 +41,7 @@ async fn a_full_disk_refuses_publishes_and_nothing_else_and_recovers() {
     assert!(published > 10, "{published}");
     let PublishError::Unavailable(reason) = refusal else { panic!("{refusal}") };
     assert!(reason.contains("full"), "{reason}");
+    assert!(store.trouble().borrow().as_ref().is_some_and(|trouble| trouble.contains("full")));
     let depth = store.depth(Queue::Events).await.unwrap();
     assert_eq!(depth.messages, published, "what was refused does not count");
     assert!(store.publish_after(Queue::Events, outgoing("l", vec![0; 10_000]), Duration::ZERO).await.is_err());
@@ -68,6 +69,8 @@ async fn a_full_disk_refuses_publishes_and_nothing_else_and_recovers() {
     let (again, _) = fill(&store, Queue::Deliveries).await;
     assert!(again + 2 >= published, "{again} of {published} fit again");
     assert!(store.stats().commits > 0);
+    store.publish(Queue::Events, outgoing("fits again", Vec::new())).await.unwrap();
+    assert_eq!(*store.trouble().borrow(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use dockbell_chassis::crypto::http_client;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::secret::Secret;
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(4);
 /// The pause between two notifications of one play.
 const STEP: Duration = Duration::from_millis(40);
 
+/// The pause before a notification is sent again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How many plays are remembered; a delivery comes within seconds of its play.
 const PLAYS_REMEMBERED: usize = 100;
 
@@ -48,11 +51,11 @@ pub(super) async fn play(intake: String, token: Secret, plays: Plays, shutdown: 
         let pushed = async {
             super::say(&format!("push {number}: demo/app:{}, {} notifications", tag(number), recording.len()));
             for notification in &recording {
-                send(&client, &intake, &token, played(notification.clone(), number)).await?;
                 sleep(STEP).await;
+                // A registry announces the tag last, so this is the time of the last notification.
+                plays.pushed(tag(number));
+                send(&client, &intake, &token, played(notification.clone(), number)).await?;
             }
-            // A registry announces the tag last.
-            plays.pushed(tag(number));
             sleep(PAUSE).await;
             Ok::<_, BoxError>(())
         };
@@ -64,11 +67,19 @@ pub(super) async fn play(intake: String, token: Secret, plays: Plays, shutdown: 
     Ok(())
 }
 
+/// Sends a notification, again and again while the intake asks for that, as a registry does.
 async fn send(client: &reqwest::Client, intake: &str, token: &Secret, body: Value) -> Result<(), BoxError> {
-    let request = client.post(format!("{intake}/ingest/registry")).bearer_auth(token.expose());
-    let request = request.header("content-type", "application/vnd.docker.distribution.events.v1+json");
-    request.body(body.to_string()).send().await?.error_for_status()?;
-    Ok(())
+    let body = body.to_string();
+    loop {
+        let request = client.post(format!("{intake}/ingest/registry")).bearer_auth(token.expose());
+        let request = request.header("content-type", "application/vnd.docker.distribution.events.v1+json");
+        let response = request.body(body.clone()).send().await?;
+        if response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            response.error_for_status()?;
+            return Ok(());
+        }
+        sleep(AGAIN).await;
+    }
 }
 
 /// The notification as it would be sent now: a new id, the time, and a tag of its own.
