@@ -6,9 +6,9 @@ use dockbell_backends::bus::{Bus as _, Queue};
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::receiver::Answer;
-use dockbell_testkit::sample;
+use dockbell_testkit::{sample, wait};
 
-use super::harness::{House, header};
+use super::harness::{House, Told, header};
 
 #[tokio::test]
 async fn a_kill_before_the_answer_makes_one_more_attempt_with_the_same_id() {
@@ -137,6 +137,32 @@ async fn a_retry_that_waits_survives_a_kill() {
     let record = house.history(&sample::delivery(&webhook.id, &batch).id).await;
     assert_eq!(record.state, DeliveryState::Delivered);
     assert_eq!(record.attempts.iter().map(|attempt| attempt.ordinal).collect::<Vec<_>>(), [1, 2]);
+    running.stop().await;
+}
+
+/// The batch that comes again puts the retry on the bus a second time; from then on there are two copies of it.
+#[tokio::test]
+async fn two_copies_of_a_delivery_make_each_attempt_once() {
+    let mut house = House::open().await;
+    let fails = house.webhook(1, Format::Dockerhub, "/fails").await;
+    house.webhook(2, Format::Batch, "/hangs").await;
+    house.receiver.answer_always_at("/fails", Answer::Late(Duration::from_millis(300), 500));
+    house.receiver.answer_at("/hangs", vec![Answer::Hang]);
+    let pauses = vec![Duration::from_secs(1), Duration::from_millis(50)];
+    let told = Told { pauses, ..Told::default() };
+    let running = house.run_as(told.clone());
+    let batch = sample::batch("e", "team/app", &["1"]);
+    house.publish(&batch).await;
+    house.receiver.wait_for(2).await;
+    let waits = async || (house.embedded.depth(Queue::Redeliveries).await.unwrap().delayed == 1).then_some(());
+    wait::until("the retry to wait", waits).await;
+    running.kill().await;
+    house.reopen().await;
+    let running = house.run_as(told);
+    house.wait_until_idle().await;
+    let requests = house.receiver.requests();
+    assert_eq!(requests.iter().filter(|request| request.path_and_query == "/fails").count(), 3);
+    assert_eq!(house.health(&fails).await.consecutive_failures, 3);
     running.stop().await;
 }
 

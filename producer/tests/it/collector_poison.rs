@@ -83,21 +83,9 @@ async fn what_an_intake_took_in_is_collected_whatever_the_format_of_its_source()
 #[tokio::test]
 async fn a_native_event_of_a_source_that_is_configured_no_more_is_collected() {
     let house = House::open();
-    house.put(r#"{"events": []}"#, &[("dockbell-source", "unheard-of")]).await;
+    house.put(native().to_string(), &[("dockbell-source", "unheard-of")]).await;
     let running = house.collect(policy(LONG, 1));
     assert_eq!(house.batch().await.0.events, 1);
     running.stop().await;
     assert_eq!(house.bus.dead_letters(0, 10).await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn what_was_taken_in_from_a_source_that_was_removed_since_is_collected() {
-    let house = House::open();
-    let mut removed = native();
-    removed["source"] = json!("removed");
-    house.put(removed.to_string(), &[("dockbell-source", "removed")]).await;
-    let running = house.collect(policy(LONG, 1));
-    assert_eq!(house.batch().await.0.source.as_str(), "removed");
-    house.wait_for_depth(Queue::Events, 0).await;
-    running.stop().await;
 }

@@ -1,0 +1,32 @@
+//! What a newcomer sees first.
+
+use std::time::Duration;
+
+use dockbell_testkit::wait;
+use tokio::time::timeout;
+
+use crate::process::Home;
+
+/// What the README promises.
+const PROMISED: Duration = Duration::from_secs(15);
+
+#[tokio::test]
+async fn the_demo_shows_a_verified_webhook_in_each_format_and_ends_with_control_c() {
+    let home = Home::new().with("DOCKBELL_WINDOW_QUIET", "").with("DOCKBELL_WINDOW_MAX_WAIT", "");
+    let demo = home.start(&["up", "--demo"]);
+    let shown = async || {
+        let stdout = demo.stdout();
+        let is_verified = |format: &str| {
+            let mut lines = stdout.lines().filter(|line| line.contains(&format!("received {format} ")));
+            lines.any(|line| line.contains("signature verified"))
+        };
+        ["dockerhub", "alin", "batch"].into_iter().all(is_verified).then_some(())
+    };
+    let in_time = timeout(PROMISED, wait::until("the three formats", shown)).await;
+    assert!(in_time.is_ok(), "{}{}", demo.stdout(), demo.stderr());
+    demo.signal("INT").await;
+    let ended = demo.ended().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("SIGNATURE WRONG"), "{}", ended.stdout);
+    assert_eq!(ended.stderr, "");
+}

@@ -1,0 +1,24 @@
+//! Dockbell as a whole: the real binary, its real neighbours, and the rules of the house.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod payload;
+#[cfg(test)]
+mod poison;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod registry;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod trace;
