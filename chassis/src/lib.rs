@@ -3,6 +3,7 @@
 //! Nothing here knows what Dockbell does.
 
 pub mod admin;
+pub mod authorization;
 pub mod config;
 pub mod crypto;
 pub mod lifecycle;

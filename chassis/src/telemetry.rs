@@ -34,6 +34,10 @@ const SCOPE: &str = "dockbell";
 /// delay a restart.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
+/// The upper bounds of the buckets of durations, in seconds: from a quick query to a delivery that had to wait.
+pub const SECONDS: [f64; 18] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 60.0, 600.0, 3600.0, 86_400.0];
+
 /// What is logged, traced and measured, and where it goes.
 #[derive(Debug, Clone)]
 pub struct TelemetryConfig {

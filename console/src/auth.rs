@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, Method};
 
+use dockbell_chassis::authorization::bearer;
 use dockbell_proto::secret::Secret;
 
 use crate::Console;
@@ -30,20 +31,15 @@ pub(crate) async fn require_token(State(console): State<Arc<Console>>, request: 
     response
 }
 
+/// An empty token lets nobody in.
 fn presents(headers: &HeaderMap, token: &Secret) -> bool {
-    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    presented.is_some_and(|presented| token.matches(presented))
-}
-
-/// The token of an `Authorization: Bearer` header; never an empty one.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    bearer(headers).is_some_and(|presented| token.matches(presented))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+
     use super::*;
 
     #[test]

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
+use dockbell_chassis::telemetry::SECONDS;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Format;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
-
-/// The upper bounds of the buckets of durations, in seconds.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 
 /// The deliverer's instruments.
 #[derive(Debug, Clone)]

@@ -12,13 +12,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use bytes::Bytes;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::Queue;
+use dockbell_chassis::authorization::bearer;
 use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::trace::TraceContext;
@@ -153,11 +154,6 @@ async fn read(body: Body) -> Result<Bytes, Answer> {
         Err(error) if error.is::<LengthLimitError>() => Err(Answer::TooLarge),
         Err(_) => Err(Answer::Broken),
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn trace_of(headers: &HeaderMap) -> TraceContext {
