@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dockbell_proto::batch::Batch;
 use dockbell_proto::message::Message;
 use jiff::Timestamp;
 
@@ -54,13 +55,17 @@ impl Outgoing {
     /// The message that carries a batch or a delivery. The same batch, and the same attempt of a delivery,
     /// have the same id.
     pub fn carrying(message: &Message) -> Self {
-        let (content, id) = match message {
-            Message::Batch(batch) => (batch, batch.newest().map(ToString::to_string).unwrap_or_default()),
-            Message::Delivery(delivery) => (&*delivery.content, delivery.attempt_id().to_string()),
+        let key = |content: &Batch| format!("{}/{}", content.registry, content.repository);
+        let (key, id) = match message {
+            Message::Batch(batch) => {
+                let newest = batch.newest().map(ToString::to_string).unwrap_or_default();
+                (key(batch), format!("{}/{newest}", key(batch)))
+            }
+            Message::Delivery(delivery) => (key(&delivery.content), delivery.attempt_id().to_string()),
         };
         Self {
             id,
-            key: format!("{}/{}", content.registry, content.repository),
+            key,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: message.encode().into(),
             maybe_repeated: false,

@@ -11,8 +11,8 @@ use crate::trace::TraceContext;
 /// The schema of the native event, and of events on the bus.
 pub const EVENT_SCHEMA: &str = "dockbell.event/1";
 
-/// The most references of one manifest that are kept; beyond it `truncated` is set. It bounds an event
-/// well below the size of a batch.
+/// The most references of one manifest that are kept; beyond it `truncated` is set. It keeps an event
+/// below the size of a batch, unless media types are far longer than any in use.
 pub const REFERENCES_LIMIT: usize = 256;
 
 /// One push of one manifest.

@@ -130,12 +130,13 @@ impl QueueState {
 
     /// A delayed message now stands on the queue.
     pub(super) fn moved(&self, seq: i64) {
-        self.lock().depth.delayed -= 1;
-        self.appeared(seq);
+        self.appeared(seq, 1);
     }
 
-    fn appeared(&self, seq: i64) {
+    /// A message stands on the queue, `waited` of which (one or none) was counted as delayed until now.
+    fn appeared(&self, seq: i64, waited: u64) {
         let mut state = self.lock();
+        state.depth.delayed -= waited;
         state.depth.messages += 1;
         state.last = state.last.max(seq);
         drop(state);
@@ -242,7 +243,7 @@ impl Reservation {
     /// The message is durable on its queue.
     pub(super) fn published(mut self, seq: i64) {
         self.is_used = true;
-        self.queue.appeared(seq);
+        self.queue.appeared(seq, 0);
     }
 
     /// The message is durable and waits for its time.

@@ -1,6 +1,6 @@
 //! Receivers that fail.
 
-use dockbell_backends::bus::Queue;
+use dockbell_backends::bus::{Bus as _, Outgoing, Queue};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
@@ -155,5 +155,28 @@ async fn one_failing_webhook_does_not_keep_a_batch_from_being_settled() {
     };
     wait::until("the batch to be settled and one delivery to wait", settled).await;
     assert_eq!(house.receiver.requests().len(), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_finds_no_room_to_wait_is_given_up_and_others_go_on() {
+    let house = House::open_small(64 * 1024).await;
+    let failing = house.webhook(1, Format::Dockerhub, "/failing").await;
+    house.webhook(2, Format::Dockerhub, "/healthy").await;
+    house.receiver.answer_always_at("/failing", Answer::Status(500));
+    let filling = Outgoing {
+        body: vec![b'x'; 63 * 1024].into(),
+        ..Outgoing::carrying(&Message::Batch(sample::batch("f", "other", &["1"])))
+    };
+    house.embedded.publish_after(Queue::Redeliveries, filling, Duration::from_hours(1)).await.unwrap();
+    let running = house.run();
+    let batch = sample::batch("e", "team/app", &["1"]);
+    house.publish(&batch).await;
+    house.receiver.wait_for(2).await;
+    let dead = async || house.dead_letters().await.pop();
+    let letter = wait::until("the delivery to be given up", dead).await;
+    assert!(letter.reason.contains("full"), "{}", letter.reason);
+    let record = house.history(&sample::delivery(&failing.id, &batch).id).await;
+    assert_eq!(record.state, DeliveryState::Dead);
     running.stop().await;
 }

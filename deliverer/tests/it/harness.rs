@@ -67,14 +67,22 @@ impl House {
 
     pub(crate) async fn open_at(clock: Arc<dyn Clock>) -> Self {
         let (receiver, folder) = (Receiver::start().await, TempDir::new().unwrap());
-        let embedded = open_in(&folder, &clock);
+        let embedded = open_in(&folder, &clock, EmbeddedLimits::default());
+        Self { receiver, clock, embedded, folder }
+    }
+
+    /// A house whose queues hold `queue_bytes` each.
+    pub(crate) async fn open_small(queue_bytes: u64) -> Self {
+        let (receiver, folder, clock): (_, _, Arc<dyn Clock>) =
+            (Receiver::start().await, TempDir::new().unwrap(), Arc::new(SystemClock));
+        let embedded = open_in(&folder, &clock, EmbeddedLimits { queue_bytes, ..EmbeddedLimits::default() });
         Self { receiver, clock, embedded, folder }
     }
 
     /// Closes and opens the data folder, as a restart does.
     pub(crate) async fn reopen(&mut self) {
         self.embedded.close().await;
-        self.embedded = open_in(&self.folder, &self.clock);
+        self.embedded = open_in(&self.folder, &self.clock, EmbeddedLimits::default());
     }
 
     pub(crate) fn run(&self) -> Running {
@@ -172,8 +180,8 @@ impl House {
     }
 }
 
-fn open_in(folder: &TempDir, clock: &Arc<dyn Clock>) -> Arc<Embedded> {
-    Arc::new(Embedded::open(folder.path(), clock.clone(), EmbeddedLimits::default()).unwrap())
+fn open_in(folder: &TempDir, clock: &Arc<dyn Clock>, limits: EmbeddedLimits) -> Arc<Embedded> {
+    Arc::new(Embedded::open(folder.path(), clock.clone(), limits).unwrap())
 }
 
 /// A running deliverer. Dropping it is a kill.
