@@ -8,6 +8,7 @@
 pub mod bus;
 pub mod embedded;
 pub mod repeat;
+pub mod redis;
 pub mod store;
 
 pub use bus::Bus;

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod receiver;
+pub mod redis;
 pub mod registry;
 pub mod sample;
 pub mod wait;

@@ -1,0 +1,45 @@
+//! How the store on Redis is configured, and why it may not open.
+
+use std::time::Duration;
+
+use dockbell_proto::secret::Secret;
+
+/// How long the store waits for Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisTimeouts {
+    /// For a connection, with everything that is asked before it is used.
+    pub connect: Duration,
+    /// For an answer. A call that took longer has failed, although it may have had its effect.
+    pub response: Duration,
+}
+
+impl Default for RedisTimeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(2), response: Duration::from_millis(500) }
+    }
+}
+
+/// Where the store is. The URLs may carry a password, so they are never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// The server that keeps webhooks. It must be persistent.
+    pub settings_url: Secret,
+    /// The server that keeps health and history; it may be the same. Losing what it holds only delays what
+    /// follows from failures.
+    pub counters_url: Secret,
+    /// What the names of all keys begin with: letters, digits, `-` and `_`.
+    pub prefix: String,
+    /// How long to wait.
+    pub timeouts: RedisTimeouts,
+}
+
+/// Why the store did not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RedisOpenError {
+    /// Nothing but another configuration helps.
+    #[error("{0}")]
+    Config(String),
+    /// Redis cannot be used now; another try may succeed.
+    #[error("the store is away: {0}")]
+    Away(String),
+}

@@ -1,0 +1,107 @@
+//! What the record of attempts left behind: settled, health and newest.
+
+use dockbell_proto::batch::Batch;
+use dockbell_proto::ids::{AttemptId, WebhookId};
+use dockbell_proto::names::{Registry, Repository, Tag};
+use dockbell_proto::order::Order;
+use dockbell_proto::outcome::Verdict;
+use jiff::Timestamp;
+
+use crate::store::{Health, StoreError};
+
+use super::scripts::Scripts;
+use super::side::Side;
+use super::values;
+use super::webhooks::TOMBSTONE_KEPT;
+
+/// Health as the scripts return it.
+pub(super) type Counters = (Option<u32>, Option<i64>, Option<i64>);
+
+/// Where the counters and the history are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted<'a> {
+    pub(super) side: &'a Side,
+    pub(super) scripts: &'a Scripts,
+    /// The time now.
+    pub(super) now: Timestamp,
+}
+
+impl Counted<'_> {
+    /// The verdicts of the attempts that are settled, in the order asked.
+    pub(super) async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
+        let mut call = self.side.prepare(&self.scripts.settled);
+        for attempt in attempts {
+            call.key(self.settled_key(attempt));
+        }
+        call.arg(self.now.as_microsecond());
+        let verdicts: Vec<Option<String>> = self.side.call(&call).await?;
+        verdicts.iter().map(|text| text.as_deref().map(|text| values::json("verdict", text)).transpose()).collect()
+    }
+
+    pub(super) fn settled_key(&self, attempt: &AttemptId) -> String {
+        self.side.key(format_args!("settled:{attempt}"))
+    }
+
+    /// The counters of a webhook.
+    pub(super) async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
+        let mut call = self.side.prepare(&self.scripts.health);
+        call.key(self.side.key(format_args!("health:{webhook}")));
+        health(self.side.call(&call).await?)
+    }
+
+    /// The newest orders of the tags of a repository, in the order asked.
+    pub(super) async fn newest(
+        &self,
+        webhook: &WebhookId,
+        (registry, repository): (&Registry, &Repository),
+        tags: &[Tag],
+    ) -> Result<Vec<Option<Order>>, StoreError> {
+        let mut call = self.side.prepare(&self.scripts.newest);
+        call.key(self.side.key(format_args!("newest:{webhook}"))).arg(self.now.as_microsecond());
+        for tag in tags {
+            call.arg(field(registry, repository, tag));
+        }
+        let orders: Vec<Option<String>> = self.side.call(&call).await?;
+        let order = |text: Option<String>| text.map(Order::try_from).transpose();
+        orders.into_iter().map(order).collect::<Result<_, _>>().map_err(|error| values::unreadable("order", error))
+    }
+
+    /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
+    pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        let mut call = self.side.prepare(&self.scripts.forget);
+        for kind in ["gone", "health", "newest", "newest-until", "history"] {
+            call.key(self.side.key(format_args!("{kind}:{webhook}")));
+        }
+        call.arg(&*self.side.base).arg(values::bound_ms(TOMBSTONE_KEPT));
+        self.side.call(&call).await
+    }
+
+    /// Counts again what is about a webhook that was removed and put again.
+    pub(super) async fn revive(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        let mut call = self.side.prepare(&self.scripts.revive);
+        call.key(self.side.key(format_args!("gone:{webhook}")));
+        self.side.call(&call).await
+    }
+}
+
+pub(super) fn health((failures, since, succeeded): Counters) -> Result<Health, StoreError> {
+    let time = |micros: Option<i64>| micros.map(|micros| values::time("health", micros)).transpose();
+    Ok(Health {
+        consecutive_failures: failures.unwrap_or(0),
+        failing_since: time(since)?,
+        succeeded_at: time(succeeded)?,
+    })
+}
+
+/// The newest orders that follow from a delivery of `content`, by field.
+pub(super) fn orders(content: &Batch) -> Vec<(String, String)> {
+    let order = |change: &dockbell_proto::batch::Change| {
+        (field(&content.registry, &content.repository, &change.tag), change.order.to_string())
+    };
+    content.changes.iter().map(order).collect()
+}
+
+/// Names have no blanks, so they cannot run into each other.
+fn field(registry: &Registry, repository: &Repository, tag: &Tag) -> String {
+    format!("{registry} {repository} {tag}")
+}

@@ -1,0 +1,12 @@
+-- Reads the marker, which is made if the database is new. KEYS: marker, webhooks.
+local marker = redis.call('HMGET', KEYS[1], 'generation', 'revision')
+if not marker[1] then
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    return redis.error_reply('AWAY the database has webhooks and no marker')
+  end
+  local now = redis.call('TIME')
+  local generation = redis.sha1hex(now[1] .. '.' .. now[2] .. redis.call('INFO', 'server'))
+  redis.call('HSET', KEYS[1], 'generation', generation, 'revision', 0)
+  marker = { generation, '0' }
+end
+return { marker[1], marker[2] }

@@ -1,0 +1,117 @@
+-- Records an attempt. KEYS: marker, settled, gone, health, newest, newest-until, history of the webhook,
+-- delivery, attempts; ARGV: a table in JSON, whose times are texts, because Lua would round them; the content
+-- of the delivery; the entry of the attempt.
+-- Returns whether it was the first record of the attempt, and the health.
+local a = cjson.decode(ARGV[3])
+local now, at = tonumber(a.now), tonumber(a.at)
+
+local function settle()
+  local kept = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) ')
+  if kept and tonumber(kept) > now then
+    return false
+  end
+  redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
+  return true
+end
+
+-- Brings the delivery up to date, unless a later attempt is known already. Returns its place and state.
+local function update_delivery()
+  local old = redis.call('HMGET', KEYS[8], 'last', 'first', 'place', 'requests', 'state')
+  local place, state, first = a.place, a.state, a.at
+  if old[1] then
+    if tonumber(old[2]) <= at then
+      place, first = old[3], old[2]
+    else
+      redis.call('ZREM', KEYS[7], old[3])
+      redis.call('ZREM', a.base .. 'history', old[3])
+      redis.call('ZREM', a.base .. 'history-until', old[3])
+    end
+    redis.call('ZREM', a.base .. old[5], old[3])
+  end
+  local requests = math.max(tonumber(old[4] or 0), tonumber(a.request))
+  redis.call('HSET', KEYS[8], 'webhook', a.webhook, 'place', place, 'first', first, 'requests', requests)
+  if old[1] and tonumber(old[1]) > at then
+    return place, old[5], old[1]
+  end
+  redis.call('HSET', KEYS[8], 'last', a.at, 'state', state, 'request', a.request, 'ordinal', a.ordinal, 'content', ARGV[4])
+  redis.call('HSET', KEYS[8], 'next', a.next, 'not_before', a.not_before)
+  return place, state, a.at
+end
+
+-- Adds the attempt, and forgets the oldest of too many. An entry begins with what it is ordered by.
+local function add_attempt()
+  redis.call('HSET', KEYS[9], a.request .. '.' .. a.ordinal, ARGV[5])
+  while redis.call('HLEN', KEYS[9]) > tonumber(a.attempts_limit) do
+    local entries, oldest, least = redis.call('HGETALL', KEYS[9]), nil, nil
+    for i = 1, #entries, 2 do
+      local key = string.match(entries[i + 1], '^%x+')
+      if not least or key < least then
+        oldest, least = entries[i], key
+      end
+    end
+    redis.call('HDEL', KEYS[9], oldest)
+  end
+end
+
+local function enter()
+  local place, state, last = update_delivery()
+  add_attempt()
+  redis.call('ZADD', KEYS[7], 0, place)
+  redis.call('ZADD', a.base .. 'history', 0, place)
+  redis.call('ZADD', a.base .. state, 0, place)
+  redis.call('ZADD', a.base .. 'history-until', last, place)
+  for _, key in ipairs({ KEYS[7], KEYS[8], KEYS[9] }) do
+    redis.call('PEXPIRE', key, a.history_bound)
+  end
+  for _, old in ipairs(redis.call('ZRANGE', KEYS[7], 0, -1 - tonumber(a.history_limit))) do
+    drop(a.base, old)
+  end
+  -- More than one record adds, so that what has expired goes sooner than it comes.
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', a.base .. 'history-until', '-inf', a.history_until, 'LIMIT', 0, 4)) do
+    drop(a.base, old)
+  end
+end
+
+local function count()
+  if a.count == 'accepted' then
+    redis.call('HSET', KEYS[4], 'failures', 0)
+    redis.call('HDEL', KEYS[4], 'since')
+    local before = redis.call('HGET', KEYS[4], 'succeeded')
+    if not before or tonumber(before) < at then
+      redis.call('HSET', KEYS[4], 'succeeded', a.at)
+    end
+  elseif a.count == 'failed' then
+    redis.call('HINCRBY', KEYS[4], 'failures', 1)
+    redis.call('HSETNX', KEYS[4], 'since', a.at)
+  end
+end
+
+local function raise_newest()
+  local old = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', a.now, 'LIMIT', 0, 2 * #a.newest)
+  for _, field in ipairs(old) do
+    redis.call('HDEL', KEYS[5], field)
+    redis.call('ZREM', KEYS[6], field)
+  end
+  for _, pair in ipairs(a.newest) do
+    local field, order = pair[1], pair[2]
+    local until_text, kept = string.match(redis.call('HGET', KEYS[5], field) or '', '^(%-?%d+) (.*)$')
+    if until_text and tonumber(until_text) > now and kept > order then
+      order = kept
+    end
+    redis.call('HSET', KEYS[5], field, a.newest_until .. ' ' .. order)
+    redis.call('ZADD', KEYS[6], a.newest_until, field)
+  end
+  redis.call('PEXPIRE', KEYS[5], a.newest_bound)
+  redis.call('PEXPIRE', KEYS[6], a.newest_bound)
+end
+
+local is_first = settle()
+if is_first and redis.call('EXISTS', KEYS[3]) == 0 then
+  enter()
+  count()
+  if #a.newest > 0 then
+    raise_newest()
+  end
+end
+local health = redis.call('HMGET', KEYS[4], 'failures', 'since', 'succeeded')
+return { is_first and 1 or 0, health }

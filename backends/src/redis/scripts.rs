@@ -1,0 +1,36 @@
+//! The scripts. Each is one atomic step at the server, and harmless if it runs twice.
+
+use redis::Script;
+
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident: $($part:literal)+;)+) => {
+        /// Every script.
+        #[derive(Debug)]
+        pub(super) struct Scripts { $($(#[$doc])* pub(super) $name: Script,)+ }
+
+        impl Scripts {
+            pub(super) fn new() -> Self {
+                Self { $($name: Script::new(concat!($(include_str!(concat!("lua/", $part, ".lua")), "\n"),+)),)+ }
+            }
+        }
+    };
+}
+
+scripts! {
+    claim: "claim";
+    position: "guard" "position";
+    put: "guard" "put";
+    remove: "guard" "remove";
+    find: "guard" "find";
+    range: "guard" "range";
+    first_seen: "guard" "first_seen";
+    settled: "guard" "settled";
+    health: "guard" "health";
+    newest: "guard" "newest";
+    record: "guard" "drop" "record";
+    forget: "guard" "drop" "forget";
+    revive: "guard" "revive";
+    history: "guard" "history";
+    delivery: "guard" "delivery";
+    take_request: "guard" "take_request";
+}

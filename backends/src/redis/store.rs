@@ -1,0 +1,105 @@
+//! The store on Redis.
+
+use async_trait::async_trait;
+use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
+use dockbell_proto::names::{Registry, Repository, Tag};
+use dockbell_proto::order::Order;
+use dockbell_proto::outcome::Verdict;
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::webhook::{Webhook, WebhookPatch};
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+use crate::store::{
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Recorded, Store, StoreError,
+};
+
+use super::RedisStore;
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
+        let put = self.webhooks().replace(&webhook.id, |_| Some(webhook.clone())).await?;
+        if let Some((_, true)) = put {
+            self.counted().revive(&webhook.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn patch_webhook(
+        &self,
+        id: &WebhookId,
+        patch: &WebhookPatch,
+        now: Timestamp,
+    ) -> Result<Option<Webhook>, StoreError> {
+        let patched = self.webhooks().replace(id, |found| found.map(|found| found.patched(patch, now))).await?;
+        Ok(patched.map(|(webhook, _)| webhook))
+    }
+
+    async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        let was_there = self.webhooks().remove(id, self.clock.now()).await?;
+        // Also if there was none: the last removal may have ended here.
+        self.counted().forget(id).await?;
+        Ok(was_there)
+    }
+
+    async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
+        self.webhooks().find(id).await
+    }
+
+    async fn webhooks(&self, page: &PageRequest) -> Result<Page<Webhook>, StoreError> {
+        self.webhooks().list(page).await
+    }
+
+    async fn webhooks_on(&self, pattern: &Pattern) -> Result<Vec<Webhook>, StoreError> {
+        self.webhooks().on(pattern).await
+    }
+
+    fn changes(&self) -> Changes {
+        let notices = self.notices();
+        // Of a closed store: a channel without a sender, which ends at once.
+        Changes::new(notices.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe))
+    }
+
+    async fn first_seen(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        candidate: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        self.webhooks().first_seen(registry, repository, candidate).await
+    }
+
+    async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
+        self.counted().record(attempt).await
+    }
+
+    async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
+        self.counted().settled(attempts).await
+    }
+
+    async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
+        self.counted().health(webhook).await
+    }
+
+    async fn newest(
+        &self,
+        webhook: &WebhookId,
+        repository: (&Registry, &Repository),
+        tags: &[Tag],
+    ) -> Result<Vec<Option<Order>>, StoreError> {
+        self.counted().newest(webhook, repository, tags).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {
+        self.counted().history(query).await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        self.counted().delivery(id).await
+    }
+
+    async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
+        self.counted().take_request(id).await
+    }
+}

@@ -1,0 +1,140 @@
+//! A private Redis: Debian's `redis-server` as a child process, which tests stop, pause and empty.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+
+use crate::wait;
+
+/// Another process may take the free port first.
+const STARTS: usize = 5;
+
+/// A Redis on a free port of this machine, with a folder of its own. Dropping it ends and forgets it.
+#[derive(Debug)]
+pub struct RedisServer {
+    address: SocketAddr,
+    folder: TempDir,
+    process: Child,
+}
+
+impl RedisServer {
+    /// Whether `redis-server` is installed: tests that need it are skipped, and say so, where it is not.
+    pub fn is_installed() -> bool {
+        let mut command = std::process::Command::new("redis-server");
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    }
+
+    /// Returns once it answers. It logs every write, as one should that keeps settings.
+    ///
+    /// # Panics
+    /// If it cannot be started; it needs the Debian package redis-server.
+    pub async fn start() -> Self {
+        let mut folder = TempDir::new().expect("a temporary folder");
+        for _ in 0..STARTS {
+            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+            let address = socket.local_addr().expect("an address");
+            drop(socket);
+            let process = spawn(address, &folder);
+            let mut server = Self { address, folder, process };
+            if server.answers().await {
+                return server;
+            }
+            folder = server.folder;
+        }
+        panic!("redis-server does not start");
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://{}/", self.address)
+    }
+
+    /// Runs a command, and returns what the command line client prints.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn run(&self, words: &[&str]) -> String {
+        let mut command = Command::new("redis-cli");
+        command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]).args(words);
+        let output = command.kill_on_drop(true).output();
+        let output = tokio::time::timeout(wait::DEADLINE, output).await.expect("an answer").expect("redis-cli");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Ends it without warning.
+    ///
+    /// # Panics
+    /// If it cannot be ended.
+    pub async fn kill(&mut self) {
+        self.process.kill().await.expect("a process to end");
+    }
+
+    /// Starts it again on the same port after [`RedisServer::kill`], with what it had written.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_again(&mut self) {
+        self.process = spawn(self.address, &self.folder);
+        assert!(self.answers().await, "redis-server does not start again");
+    }
+
+    /// Removes what it has written, while it does not run.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn lose_data(&self) {
+        for entry in fs::read_dir(self.folder.path()).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("a removal");
+        }
+    }
+
+    /// Stops it as it stands: its connections stay open and nothing is answered.
+    pub async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on after [`RedisServer::pause`].
+    pub async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let id = self.process.id().expect("a running process");
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().await;
+        assert!(status.expect("a shell").success());
+    }
+
+    /// Says whether it came up, rather than end at once.
+    async fn answers(&mut self) -> bool {
+        for _ in 0..wait::DEADLINE.as_millis() / 10 {
+            if self.process.try_wait().expect("a child process").is_some() {
+                return false;
+            }
+            if TcpStream::connect(self.address).await.is_ok() && self.run(&["PING"]).await == "PONG" {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited in vain for redis-server");
+    }
+}
+
+fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
+    command.arg("--dir").arg(folder.path()).args(["--appendonly", "yes", "--save", "", "--daemonize", "no"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).spawn().expect("redis-server, of the Debian package of that name")
+}
