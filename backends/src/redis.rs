@@ -36,6 +36,7 @@
 //! one that was opened; where counters have a server of their own, only those of settings do. A marker is
 //! made by [`RedisStore::open`] alone, and only in a database that has neither a marker nor webhooks.
 
+mod address;
 mod config;
 mod counters;
 mod document;
@@ -96,8 +97,8 @@ impl RedisStore {
     /// is away for this store. `clock` tells when what is kept for a time expires.
     pub async fn open(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisOpenError> {
         let base: Arc<str> = base(&config.prefix)?.into();
-        let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), config.timeouts)?;
-        let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), config.timeouts)?;
+        let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config.timeouts)?;
+        let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config.timeouts)?;
         let (mut tasks, scripts) = (JoinSet::new(), Arc::new(Scripts::new()));
         let link = connect(&mut tasks, &endpoint).await?;
         let unmarked = Side { link, base: Arc::clone(&base), marker: None };

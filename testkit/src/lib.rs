@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod registry;

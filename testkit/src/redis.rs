@@ -1,7 +1,9 @@
 //! A private Redis: Debian's `redis-server` as a child process, which tests stop, pause and empty.
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ const STARTS: usize = 5;
 pub struct RedisServer {
     address: SocketAddr,
     folder: TempDir,
+    options: Vec<String>,
     process: Child,
 }
 
@@ -29,18 +32,43 @@ impl RedisServer {
         command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
     }
 
-    /// Returns once it answers. It logs every write, as one should that keeps settings.
+    /// Returns once it answers. It logs every write before it answers it.
     ///
     /// # Panics
     /// If it cannot be started; it needs the Debian package redis-server.
     pub async fn start() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always", "--save", ""]).await
+    }
+
+    /// A member of a cluster, of which it knows nothing yet.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_for_cluster() -> Self {
+        Self::start_with(&["--cluster-enabled", "yes", "--save", ""]).await
+    }
+
+    /// A sentinel that watches `primary` under the name `main`, and needs nobody to agree.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_sentinel(primary: &Self) -> Self {
+        let sentinel = Self::start_with(&["--sentinel"]).await;
+        let port = primary.address.port().to_string();
+        sentinel.run(&["SENTINEL", "MONITOR", "main", &primary.address.ip().to_string(), &port, "1"]).await;
+        sentinel.run(&["SENTINEL", "SET", "main", "down-after-milliseconds", "500"]).await;
+        sentinel
+    }
+
+    async fn start_with(options: &[&str]) -> Self {
         let mut folder = TempDir::new().expect("a temporary folder");
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..STARTS {
             let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
             let address = socket.local_addr().expect("an address");
             drop(socket);
-            let process = spawn(address, &folder);
-            let mut server = Self { address, folder, process };
+            let process = spawn(address, &folder, &options);
+            let mut server = Self { address, folder, options: options.clone(), process };
             if server.answers().await {
                 return server;
             }
@@ -85,7 +113,7 @@ impl RedisServer {
     /// # Panics
     /// If it does not start.
     pub async fn start_again(&mut self) {
-        self.process = spawn(self.address, &self.folder);
+        self.process = spawn(self.address, &self.folder, &self.options);
         assert!(self.answers().await, "redis-server does not start again");
     }
 
@@ -98,6 +126,25 @@ impl RedisServer {
             let path = entry.expect("an entry").path();
             if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.expect("a removal");
         }
+    }
+
+    /// A copy of what it has written.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn copy_data(&self) -> TempDir {
+        let copy = TempDir::new().expect("a temporary folder");
+        copy_folder(self.folder.path(), copy.path()).expect("a copy");
+        copy
+    }
+
+    /// Puts back what [`RedisServer::copy_data`] returned, while it does not run.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn put_back(&self, copy: &TempDir) {
+        self.lose_data();
+        copy_folder(copy.path(), self.folder.path()).expect("a copy");
     }
 
     /// Stops it as it stands: its connections stay open and nothing is answered.
@@ -131,10 +178,32 @@ impl RedisServer {
     }
 }
 
-fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let (path, copy) = {
+            let entry = entry?;
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            fs::create_dir(&copy)?;
+            copy_folder(&path, &copy)?;
+        } else {
+            fs::copy(path, copy)?;
+        }
+    }
+    Ok(())
+}
+
+fn spawn(address: SocketAddr, folder: &TempDir, options: &[String]) -> Child {
+    // A sentinel and a member of a cluster write into their configuration.
+    let file = folder.path().join("redis.conf");
+    if !file.exists() {
+        fs::write(&file, "").expect("a configuration");
+    }
     let mut command = Command::new("redis-server");
+    command.arg(file).args(options);
     command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
-    command.arg("--dir").arg(folder.path()).args(["--appendonly", "yes", "--save", "", "--daemonize", "no"]);
+    command.arg("--dir").arg(folder.path()).args(["--daemonize", "no"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.kill_on_drop(true).spawn().expect("redis-server, of the Debian package of that name")
 }

@@ -1,43 +1,37 @@
-//! A server by its URL, and a connection to it.
+//! A connection to the primary, wherever it is now.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisError, Value};
-use redis::{ServerErrorKind, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
+    cmd,
+};
+use tokio::time::timeout;
 
+use super::address::{Address, Kind};
 use super::config::{RedisOpenError, RedisTimeouts};
 
-/// A silent peer is asked after 5 s, and given up after two more questions; what is sent must be
-/// acknowledged within 5 s. Without these a half-open connection lives for a quarter of an hour.
-const SILENCE: Duration = Duration::from_secs(5);
-const QUESTION_EVERY: Duration = Duration::from_secs(3);
-const QUESTIONS: u32 = 2;
-
-/// Where to connect. Only a single server is known so far; whoever adds Sentinel or Cluster finds out here,
-/// at each connecting, which server is the primary now, and nothing else changes: all keys share one slot.
+/// Where to connect. Which server is the primary is asked at each connecting, and names are resolved anew.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    client: Client,
+    address: Address,
+    /// A key of ours: all of them are in its slot.
+    key: Arc<str>,
     timeouts: RedisTimeouts,
 }
 
 impl Endpoint {
-    /// Reads `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
-    pub(super) fn parse(what: &str, url: &str, timeouts: RedisTimeouts) -> Result<Self, RedisOpenError> {
-        // The error of the parser might show the password.
-        let refuse = |problem: &str| RedisOpenError::Config(format!("{what} {problem}"));
-        if !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(refuse("must begin with redis:// or rediss://"));
-        }
-        if url.contains('#') {
-            return Err(refuse("must not have a fragment: certificates are always verified"));
-        }
-        let info = url.into_connection_info().map_err(|_| refuse("is not a URL of a Redis server"))?;
-        let client = Client::open(info.set_tcp_settings(tcp_settings()));
-        Ok(Self { client: client.map_err(|_| refuse("is not a URL of a Redis server"))?, timeouts })
+    /// The server of `url`, which [`Address::parse`] describes; `what` names the URL in errors.
+    pub(super) fn parse(
+        what: &str,
+        url: &str,
+        key: &Arc<str>,
+        timeouts: RedisTimeouts,
+    ) -> Result<Self, RedisOpenError> {
+        Ok(Self { address: Address::parse(what, url)?, key: Arc::clone(key), timeouts })
     }
 
     /// A connection to a server that takes writes, for calls that are answered within the time-out.
@@ -47,35 +41,93 @@ impl Endpoint {
 
     /// A connection like that, for calls that wait up to `waiting` at the server.
     pub(super) async fn connect_to_wait(&self, waiting: Duration) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeouts.connect))
-            .set_response_timeout(Some(self.timeouts.response + waiting));
         let connect = async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut connection = self.dial(self.primary().await?, waiting).await?;
             verify(&mut connection).await.map(|()| connection)
         };
-        let late = |_| RedisError::from((ErrorKind::Io, "no connection in time"));
-        tokio::time::timeout(self.timeouts.connect, connect).await.map_err(late)?
+        timeout(self.timeouts.connect, connect).await.map_err(late)?
     }
 
     pub(super) fn timeouts(&self) -> RedisTimeouts {
         self.timeouts
     }
 
-    fn info(&self) -> &ConnectionInfo {
-        self.client.get_connection_info()
+    async fn dial(&self, server: ConnectionInfo, waiting: Duration) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeouts.connect))
+            .set_response_timeout(Some(self.timeouts.response + waiting));
+        Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await
     }
+
+    /// The server that is the primary now, as the first says that answers.
+    async fn primary(&self) -> Result<ConnectionInfo, RedisError> {
+        // All of them, and the primary, within the time for a connection.
+        let each = self.timeouts.connect / u32::try_from(self.address.servers.len() + 1).unwrap_or(u32::MAX);
+        let mut failure = RedisError::from((ErrorKind::Client, "no server is named"));
+        for server in &self.address.servers {
+            let asked = match &self.address.kind {
+                Kind::Single => return Ok(server.clone()),
+                Kind::Sentinels(name) => timeout(each, self.ask_sentinel(server, name)).await,
+                Kind::Cluster => timeout(each, self.ask_cluster(server)).await,
+            };
+            match asked.map_err(late) {
+                Ok(Ok((host, port))) => return Ok(Address::elsewhere(server, host, port)),
+                Ok(Err(error)) | Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn ask_sentinel(&self, sentinel: &ConnectionInfo, name: &str) -> Result<(String, u16), RedisError> {
+        // User, password and database are those of the primary.
+        let sentinel = sentinel.clone().set_redis_settings(RedisConnectionInfo::default());
+        let mut connection = self.dial(sentinel, Duration::ZERO).await?;
+        let found = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await?;
+        let unknown =
+            || RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "the sentinel knows no such primary"));
+        Option::ok_or_else(found, unknown)
+    }
+
+    async fn ask_cluster(&self, member: &ConnectionInfo) -> Result<(String, u16), RedisError> {
+        let mut connection = self.dial(member.clone(), Duration::ZERO).await?;
+        let slot: i64 = cmd("CLUSTER").arg("KEYSLOT").arg(&*self.key).query_async(&mut connection).await?;
+        let ranges: Vec<(i64, i64, Vec<Value>)> =
+            ranges(cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?);
+        let range = ranges.into_iter().find(|(first, last, _)| (first..=last).contains(&&slot));
+        let primary = range.and_then(|(.., mut primary)| {
+            let port = redis::from_redis_value(primary.get(1)?.clone()).ok()?;
+            let host: Option<String> = redis::from_redis_value(primary.swap_remove(0)).ok()?;
+            Some((host.filter(|host| !host.is_empty()), port))
+        });
+        match (primary, member.addr()) {
+            (Some((Some(host), port)), _) => Ok((host, port)),
+            // It does not know its own name, which is then the one it was reached by.
+            (Some((None, port)), redis::ConnectionAddr::Tcp(host, _) | redis::ConnectionAddr::TcpTls { host, .. }) => {
+                Ok((host.clone(), port))
+            }
+            _ => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ClusterDown), "nobody has our slot"))),
+        }
+    }
+}
+
+/// The slots of a cluster: first, last, and host and port of the primary, among other things.
+fn ranges(answer: Vec<Vec<Value>>) -> Vec<(i64, i64, Vec<Value>)> {
+    let range = |entry: Vec<Value>| match <[Value; 3]>::try_from(entry.into_iter().take(3).collect::<Vec<_>>()) {
+        Ok([Value::Int(first), Value::Int(last), Value::Array(primary)]) => Some((first, last, primary)),
+        _ => None,
+    };
+    answer.into_iter().filter_map(range).collect()
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.info().addr().fmt(f)
+        self.address.fmt(f)
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.info().addr().fmt(f)
+        self.address.fmt(f)
     }
 }
 
@@ -92,32 +144,6 @@ pub(super) async fn verify(connection: &mut MultiplexedConnection) -> Result<(),
     }
 }
 
-fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(QUESTION_EVERY).with_retries(QUESTIONS);
-    TcpSettings::default().set_nodelay(true).set_keepalive(keepalive).set_user_timeout(SILENCE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(url: &str) -> Result<Endpoint, RedisOpenError> {
-        Endpoint::parse("store.redis.settings_url", url, RedisTimeouts::default())
-    }
-
-    #[test]
-    fn a_url_is_refused_without_being_shown() {
-        for url in ["http://a:canary@b", "redis://a:canary@b:99999", "rediss://:canary@b/#insecure", "redis://:canary@b/x"]
-        {
-            let error = parse(url).unwrap_err().to_string();
-            assert!(error.starts_with("store.redis.settings_url ") && !error.contains("canary"), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_shows_no_password() {
-        let endpoint = parse("redis://user:canary@redis.test:6380/2").unwrap();
-        assert_eq!(format!("{endpoint} {endpoint:?}").matches("canary").count(), 0);
-        assert_eq!(endpoint.to_string(), "redis.test:6380");
-    }
+fn late(_: tokio::time::error::Elapsed) -> RedisError {
+    RedisError::from((ErrorKind::Io, "no connection in time"))
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use super::endpoint::{Endpoint, verify};
 const TIMEOUTS_ALLOWED: u32 = 3;
 /// How long calls fail at once after time-outs.
 const REST: Duration = Duration::from_secs(1);
-/// The pauses between two tries to connect: doubling, and short, because one process makes few.
+/// The pauses between two tries to connect are short, because one process makes few.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often an idle connection is asked whether it still reaches a primary.
@@ -154,7 +155,7 @@ impl Link {
 
     /// Keeps a connection to `endpoint`, for ever. Dropping the future closes nothing and loses nothing.
     pub(super) async fn keep(self: Arc<Self>, endpoint: Endpoint) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = pauses();
         loop {
             match endpoint.connect().await {
                 Ok(connection) => {
@@ -162,15 +163,14 @@ impl Link {
                     self.rest().await;
                     self.state.send_replace(State::Up(Arc::clone(&connected)));
                     tracing::info!(server = %endpoint, "connected to redis");
-                    pause = FIRST_PAUSE;
+                    pauses = self::pauses();
                     self.watch(&connected).await;
                 }
                 Err(error) => {
                     let rests_until = None;
                     self.state.send_replace(State::Down(Lost { why: error.to_string(), rests_until }));
                     tracing::debug!(server = %endpoint, %error, "failed to connect to redis");
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                 }
             }
         }
@@ -203,6 +203,15 @@ impl Link {
             }
         }
     }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
 }
 
 fn harm(error: &RedisError) -> Harm {

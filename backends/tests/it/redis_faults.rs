@@ -1,0 +1,334 @@
+//! What can happen to a Redis, and to the way there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::redis::{RedisConfig, RedisOpenError, RedisStore};
+use dockbell_backends::store::{AttemptRecord, HistoryQuery, Notice, PageRequest, Store, StoreError};
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::names::{Registry, Repository};
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::secret::Secret;
+use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
+use dockbell_testkit::proxy::Proxy;
+use dockbell_testkit::redis::RedisServer;
+use dockbell_testkit::sample;
+use dockbell_testkit::wait::until;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::harness::clock;
+use crate::redis_harness::{config, open};
+
+fn webhook(number: u8) -> Webhook {
+    sample::webhook(number, "team/app", Format::Dockerhub, "https://receiver.test/hook")
+}
+
+fn owed(webhook: &Webhook, id: &str) -> Delivery {
+    sample::delivery(&webhook.id, &sample::batch(id, "team/app", &["latest"]))
+}
+
+fn failed(delivery: Delivery) -> AttemptRecord {
+    AttemptRecord {
+        delivery,
+        at: sample::moment(),
+        took: Duration::from_millis(120),
+        outcome: Outcome::Refused { status: 500, retry_after: None },
+        verdict: Verdict::Retry { at: sample::moment() + Duration::from_mins(1) },
+        excerpt: None,
+    }
+}
+
+/// Every call of the port, and how each ended.
+async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
+    let (webhook, patch) = (webhook(9), WebhookPatch::default());
+    let delivery = owed(&webhook, "any");
+    let content = &delivery.content;
+    let (registry, repository) = (Registry::parse("hub.test").unwrap(), Repository::parse("a").unwrap());
+    let tags = [content.changes[0].tag.clone()];
+    let page = PageRequest { after: None, limit: 10 };
+    BTreeMap::from([
+        ("put_webhook", store.put_webhook(&webhook).await.err()),
+        ("patch_webhook", store.patch_webhook(&webhook.id, &patch, sample::moment()).await.err()),
+        ("remove_webhook", store.remove_webhook(&webhook.id).await.err()),
+        ("webhook", store.webhook(&webhook.id).await.err()),
+        ("webhooks", store.webhooks(&page).await.err()),
+        ("webhooks_on", store.webhooks_on(&Pattern::Everything).await.err()),
+        ("first_seen", store.first_seen(&registry, &repository, sample::moment()).await.err()),
+        ("record", store.record(&failed(delivery.clone())).await.err()),
+        ("settled", store.settled(&[delivery.attempt_id()]).await.err()),
+        ("health", store.health(&webhook.id).await.err()),
+        ("newest", store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.err()),
+        ("history", store.history(&HistoryQuery::default()).await.err()),
+        ("delivery", store.delivery(&delivery.id).await.err()),
+        ("take_request", store.take_request(&delivery.id).await.err()),
+    ])
+}
+
+async fn assert_away(store: &RedisStore, why: &str) {
+    for (call, error) in call_all(store).await {
+        let error = error.unwrap_or_else(|| panic!("{call} was answered"));
+        assert!(error.to_string().contains(why), "{call}: {error}");
+    }
+}
+
+async fn until_answered(store: &RedisStore, within: Duration) {
+    let began = Instant::now();
+    until("an answer", || async { store.webhook(&webhook(1).id).await.ok() }).await;
+    assert!(began.elapsed() < within, "it took {:?}", began.elapsed());
+}
+
+const RECORDS: u32 = 60;
+
+/// A store with a webhook, and with the script of records loaded: a call that finds none has no effect.
+async fn prepared(store: RedisStore) -> Arc<RedisStore> {
+    store.put_webhook(&webhook(1)).await.unwrap();
+    store.put_webhook(&webhook(2)).await.unwrap();
+    store.record(&failed(owed(&webhook(2), "a"))).await.unwrap();
+    Arc::new(store)
+}
+
+/// Makes records one after another while `fault` runs, each until it is answered, as deliverers do. Returns
+/// how many were told that they were the first of their attempt: the others had timed out, and arrived.
+async fn record_all(store: &Arc<RedisStore>, fault: impl Future<Output = ()>) -> u32 {
+    let mut records = JoinSet::new();
+    for number in 0..RECORDS {
+        let (store, attempt) = (Arc::clone(store), failed(owed(&webhook(1), &format!("b{number}"))));
+        records.spawn(async move {
+            sleep(Duration::from_millis(40) * number).await;
+            until("a record", || async { store.record(&attempt).await.ok() }).await.is_first
+        });
+    }
+    fault.await;
+    records.join_all().await.into_iter().map(u32::from).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_at_a_server_that_hangs_count_once() {
+    let server = RedisServer::start().await;
+    let store = prepared(open(&server).await).await;
+    server.pause().await;
+    let firsts = record_all(&store, async {
+        sleep(Duration::from_secs(4)).await;
+        server.resume().await;
+        until_answered(&store, Duration::from_secs(5)).await;
+    });
+    assert!(firsts.await < RECORDS, "no record arrived that had timed out");
+    assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, RECORDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_hangs_costs_few_callers_their_time() {
+    let server = RedisServer::start().await;
+    let store = open(&server).await;
+    server.pause().await;
+    let (began, mut slow) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(4) {
+        let called = Instant::now();
+        store.webhook(&webhook(1).id).await.unwrap_err();
+        slow += u32::from(called.elapsed() > Duration::from_millis(100));
+        sleep(Duration::from_millis(10)).await;
+    }
+    server.resume().await;
+    assert!(slow <= 3, "{slow} calls waited");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_that_was_held_up_does_not_undo_a_later_one() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.addr()).await;
+    let url = Secret::new(format!("redis://{}", proxy.addr()));
+    let of_proxy = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(&server) };
+    let (store, other) = (RedisStore::open(&of_proxy, clock()).await.unwrap(), open(&server).await);
+    store.put_webhook(&webhook(1)).await.unwrap();
+    // The question before the put does not name the new name, so that the put itself is held up.
+    proxy.hold_from("early");
+    store.put_webhook(&Webhook { name: "early".to_owned(), ..webhook(1) }).await.unwrap_err();
+    other.put_webhook(&Webhook { name: "late".to_owned(), ..webhook(1) }).await.unwrap();
+    let calls_before = evalsha_calls(&server).await;
+    proxy.release();
+    until("the put to arrive", || async { (evalsha_calls(&server).await > calls_before).then_some(()) }).await;
+    assert_eq!(other.webhook(&webhook(1).id).await.unwrap().unwrap().name, "late");
+}
+
+async fn evalsha_calls(server: &RedisServer) -> u32 {
+    let stats = server.run(&["INFO", "commandstats"]).await;
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
+    line.split(',').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_over_a_way_that_swallows_everything_count_once() {
+    let server = RedisServer::start().await;
+    let proxy = Proxy::start(server.addr()).await;
+    let url = Secret::new(format!("redis://{}", proxy.addr()));
+    let config = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(&server) };
+    let store = prepared(RedisStore::open(&config, clock()).await.unwrap()).await;
+    proxy.hold_from("");
+    let firsts = record_all(&store, async {
+        sleep(Duration::from_secs(4)).await;
+        proxy.release();
+        until_answered(&store, Duration::from_secs(5)).await;
+    });
+    assert!(firsts.await < RECORDS, "no record arrived that had timed out");
+    assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, RECORDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_is_left_until_it_is_a_primary_again() {
+    let (server, primary) = (RedisServer::start().await, RedisServer::start().await);
+    let store = open(&server).await;
+    store.put_webhook(&webhook(1)).await.unwrap();
+    // It keeps its own data: the primary to be asks for a password that the replica does not have.
+    primary.run(&["CONFIG", "SET", "requirepass", "secret"]).await;
+    let port = primary.addr().port().to_string();
+    server.run(&["REPLICAOF", "127.0.0.1", &port]).await;
+    let error = store.put_webhook(&webhook(2)).await.unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("read"), "{error}");
+    until("a refusal to read", || async { store.webhook(&webhook(1).id).await.err() }).await;
+    server.run(&["REPLICAOF", "NO", "ONE"]).await;
+    until_answered(&store, Duration::from_secs(2)).await;
+    store.put_webhook(&webhook(2)).await.unwrap();
+    assert_eq!(store.webhook(&webhook(1).id).await.unwrap(), Some(webhook(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_flushed_is_away_and_not_empty() {
+    let server = RedisServer::start().await;
+    let store = open(&server).await;
+    store.put_webhook(&webhook(1)).await.unwrap();
+    server.run(&["FLUSHALL"]).await;
+    assert_away(&store, "the database has lost its marker").await;
+    assert_eq!(server.run(&["DBSIZE"]).await, "0", "a refused call writes nothing");
+    // Another process makes it a database anew; for this one it is another.
+    let newcomer = open(&server).await;
+    newcomer.put_webhook(&webhook(2)).await.unwrap();
+    assert_away(&store, "the database is another one").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_came_back_without_its_data_is_away() {
+    let mut server = RedisServer::start().await;
+    let store = open(&server).await;
+    store.put_webhook(&webhook(1)).await.unwrap();
+    server.kill().await;
+    store.webhook(&webhook(1).id).await.unwrap_err();
+    server.lose_data();
+    server.start_again().await;
+    let lost = || async { store.webhook(&webhook(1).id).await.err().filter(|e| e.0.contains("lost its marker")) };
+    until("the database to be away", lost).await;
+    assert_away(&store, "the database has lost its marker").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_set_back_is_away() {
+    let mut server = RedisServer::start().await;
+    let store = open(&server).await;
+    store.put_webhook(&webhook(1)).await.unwrap();
+    let copy = server.copy_data();
+    store.put_webhook(&webhook(2)).await.unwrap();
+    server.kill().await;
+    server.put_back(&copy);
+    server.start_again().await;
+    let older = || async { store.webhook(&webhook(1).id).await.err().filter(|e| e.0.contains("older")) };
+    until("the database to be away", older).await;
+    assert_away(&store, "the database is older than it was").await;
+    let newcomer = open(&server).await;
+    assert_eq!(newcomer.webhook(&webhook(1).id).await.unwrap(), Some(webhook(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing_and_scripts_are_loaded_again() {
+    let mut server = RedisServer::start().await;
+    let store = open(&server).await;
+    store.put_webhook(&webhook(1)).await.unwrap();
+    let first = store.record(&failed(owed(&webhook(1), "a"))).await.unwrap();
+    server.kill().await;
+    server.start_again().await;
+    until_answered(&store, Duration::from_secs(5)).await;
+    let again = store.record(&failed(owed(&webhook(1), "a"))).await.unwrap();
+    assert!(first.is_first && !again.is_first);
+    assert!(store.record(&failed(owed(&webhook(1), "b"))).await.unwrap().is_first);
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    assert!(call_all(&store).await.values().all(Option::is_none));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_that_were_lost_stop_nothing() {
+    let (settings, counters) = (RedisServer::start().await, RedisServer::start().await);
+    let config = RedisConfig { counters_url: Secret::new(counters.url()), ..config(&settings) };
+    let store = RedisStore::open(&config, clock()).await.unwrap();
+    store.put_webhook(&webhook(1)).await.unwrap();
+    for id in ["a", "b"] {
+        store.record(&failed(owed(&webhook(1), id))).await.unwrap();
+    }
+    counters.run(&["FLUSHALL"]).await;
+    assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, 0);
+    assert_eq!(store.record(&failed(owed(&webhook(1), "c"))).await.unwrap().health.consecutive_failures, 1);
+    assert_eq!(store.webhook(&webhook(1).id).await.unwrap(), Some(webhook(1)));
+    assert_eq!(settings.run(&["EXISTS", "{dockbell}:history"]).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_changed_while_the_connection_was_lost_is_said_to_be_missed() {
+    let server = RedisServer::start().await;
+    let (store, other) = (open(&server).await, open(&server).await);
+    let mut changes = store.changes();
+    other.put_webhook(&webhook(1)).await.unwrap();
+    let notice = timeout(Duration::from_secs(1), changes.next()).await.unwrap().unwrap();
+    assert!(matches!(notice, Notice::Webhook { .. }), "{notice:?}");
+    server.run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    until("a put", || async { other.put_webhook(&webhook(2)).await.ok() }).await;
+    let notice = timeout(Duration::from_secs(5), changes.next()).await.unwrap().unwrap();
+    assert_eq!(notice, Notice::Missed);
+    other.put_webhook(&webhook(3)).await.unwrap();
+    let notice = timeout(Duration::from_secs(1), changes.next()).await.unwrap().unwrap();
+    assert!(matches!(notice, Notice::Webhook { ref id, .. } if *id == webhook(3).id), "{notice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_in_the_changes_is_said_to_be_missed() {
+    let server = RedisServer::start().await;
+    let store = open(&server).await;
+    let mut changes = store.changes();
+    server.run(&["HINCRBY", "{dockbell}:marker", "revision", "1"]).await;
+    let notice = timeout(Duration::from_secs(5), changes.next()).await.unwrap().unwrap();
+    assert_eq!(notice, Notice::Missed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_learns_that_the_store_is_closed() {
+    let server = RedisServer::start().await;
+    let store = open(&server).await;
+    let mut changes = store.changes();
+    store.close().await;
+    assert_eq!(changes.next().await, None);
+    assert_eq!(store.changes().next().await, None);
+    assert_away(&store, "the store is closed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_opening_says_what_is_wrong() {
+    let mut server = RedisServer::start().await;
+    let config = config(&server);
+    server.run(&["SET", "{dockbell}:webhooks", "x"]).await;
+    let error = RedisStore::open(&config, clock()).await.unwrap_err();
+    assert!(error.to_string().contains("webhooks and no marker"), "{error}");
+    let wrong = RedisConfig { prefix: "a{b}".to_owned(), ..config.clone() };
+    assert!(matches!(RedisStore::open(&wrong, clock()).await, Err(RedisOpenError::Config(_))));
+    server.kill().await;
+    let error = RedisStore::open(&config, clock()).await.unwrap_err();
+    assert!(matches!(error, RedisOpenError::Away(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn persistence_is_what_the_server_says() {
+    let server = RedisServer::start().await;
+    assert_eq!(open(&server).await.persistence().is_safe(), Some(true));
+    server.run(&["CONFIG", "SET", "appendonly", "no"]).await;
+    assert_eq!(open(&server).await.persistence().is_safe(), Some(false));
+    server.run(&["ACL", "SETUSER", "default", "-config"]).await;
+    assert_eq!(open(&server).await.persistence().is_safe(), None);
+}
