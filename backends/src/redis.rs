@@ -97,8 +97,8 @@ impl RedisStore {
     /// is away for this store. `clock` tells when what is kept for a time expires.
     pub async fn open(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisOpenError> {
         let base: Arc<str> = base(&config.prefix)?.into();
-        let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config.timeouts)?;
-        let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config.timeouts)?;
+        let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config)?;
+        let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config)?;
         let (mut tasks, scripts) = (JoinSet::new(), Arc::new(Scripts::new()));
         let link = connect(&mut tasks, &endpoint).await?;
         let unmarked = Side { link, base: Arc::clone(&base), marker: None };
@@ -167,7 +167,7 @@ async fn connect(tasks: &mut JoinSet<()>, endpoint: &Endpoint) -> Result<Arc<Lin
     let timeouts = endpoint.timeouts();
     let link = Arc::new(Link::new(timeouts.response));
     tasks.spawn(Arc::clone(&link).keep(endpoint.clone()).instrument(tracing::info_span!("redis.link")));
-    link.up(timeouts.connect).await.map_err(RedisOpenError::Away)?;
+    link.up(timeouts.connect + timeouts.response).await.map_err(RedisOpenError::Away)?;
     Ok(link)
 }
 

@@ -26,18 +26,35 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Whether `redis-server` is installed: tests that need it are skipped, and say so, where it is not.
-    pub fn is_installed() -> bool {
-        let mut command = std::process::Command::new("redis-server");
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-    }
-
     /// Returns once it answers. It logs every write before it answers it.
     ///
     /// # Panics
     /// If it cannot be started; it needs the Debian package redis-server.
     pub async fn start() -> Self {
         Self::start_with(&["--appendonly", "yes", "--appendfsync", "always", "--save", ""]).await
+    }
+
+    /// One that also listens for TLS, on the port of [`RedisServer::tls_port`], with `certificate` and `key`.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        let server = Self::start().await;
+        let port = free_address().await.port().to_string();
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        let files = ["tls-cert-file", &certificate, "tls-key-file", &key, "tls-auth-clients", "no"];
+        let answer = server.run(&[&["CONFIG", "SET"][..], &files, &["tls-port", &port]].concat()).await;
+        assert_eq!(answer, "OK");
+        server
+    }
+
+    /// Where it listens for TLS.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn tls_port(&self) -> u16 {
+        let answer = self.run(&["CONFIG", "GET", "tls-port"]).await;
+        answer.lines().last().and_then(|port| port.parse().ok()).expect("a port")
     }
 
     /// A member of a cluster, of which it knows nothing yet.
@@ -64,9 +81,7 @@ impl RedisServer {
         let mut folder = TempDir::new().expect("a temporary folder");
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..STARTS {
-            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-            let address = socket.local_addr().expect("an address");
-            drop(socket);
+            let address = free_address().await;
             let process = spawn(address, &folder, &options);
             let mut server = Self { address, folder, options: options.clone(), process };
             if server.answers().await {
@@ -176,6 +191,11 @@ impl RedisServer {
         }
         panic!("waited in vain for redis-server");
     }
+}
+
+async fn free_address() -> SocketAddr {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    socket.local_addr().expect("an address")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

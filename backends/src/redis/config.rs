@@ -27,6 +27,9 @@ pub struct RedisConfig {
     /// The server that keeps health and history; it may be the same. Losing what it holds only delays what
     /// follows from failures.
     pub counters_url: Secret,
+    /// The certificates, in PEM, of those who may vouch for servers that are reached by TLS; none: whom the
+    /// platform trusts. The process must have installed a provider of rustls.
+    pub root_certificates: Option<Vec<u8>>,
     /// What the names of all keys begin with: letters, digits, `-` and `_`.
     pub prefix: String,
     /// How long to wait.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
-    cmd,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisConnectionInfo, RedisError,
+    ServerErrorKind, TlsCertificates, Value, cmd,
 };
 use tokio::time::timeout;
 
 use super::address::{Address, Kind};
-use super::config::{RedisOpenError, RedisTimeouts};
+use super::config::{RedisConfig, RedisOpenError, RedisTimeouts};
 
 /// Where to connect. Which server is the primary is asked at each connecting, and names are resolved anew.
 #[derive(Clone)]
@@ -20,18 +20,26 @@ pub(super) struct Endpoint {
     address: Address,
     /// A key of ours: all of them are in its slot.
     key: Arc<str>,
+    root_certificates: Option<Arc<[u8]>>,
     timeouts: RedisTimeouts,
 }
 
 impl Endpoint {
     /// The server of `url`, which [`Address::parse`] describes; `what` names the URL in errors.
-    pub(super) fn parse(
-        what: &str,
-        url: &str,
-        key: &Arc<str>,
-        timeouts: RedisTimeouts,
-    ) -> Result<Self, RedisOpenError> {
-        Ok(Self { address: Address::parse(what, url)?, key: Arc::clone(key), timeouts })
+    pub(super) fn parse(what: &str, url: &str, key: &Arc<str>, config: &RedisConfig) -> Result<Self, RedisOpenError> {
+        let root_certificates: Option<Arc<[u8]>> = config.root_certificates.as_deref().map(Into::into);
+        // Without any, nobody would be believed, which looks like a server that is away.
+        let has_some = |pem: &Arc<[u8]>| String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----");
+        if !root_certificates.as_ref().is_none_or(has_some) {
+            return Err(RedisOpenError::Config("the root certificates are none in PEM".to_owned()));
+        }
+        let address = Address::parse(what, url)?;
+        let endpoint = Self { address, key: Arc::clone(key), root_certificates, timeouts: config.timeouts };
+        for server in &endpoint.address.servers {
+            let wrong = |error: RedisError| RedisOpenError::Config(format!("{what} cannot be used: {error}"));
+            endpoint.client(server.clone()).map_err(wrong)?;
+        }
+        Ok(endpoint)
     }
 
     /// A connection to a server that takes writes, for calls that are answered within the time-out.
@@ -56,7 +64,16 @@ impl Endpoint {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeouts.connect))
             .set_response_timeout(Some(self.timeouts.response + waiting));
-        Client::open(server)?.get_multiplexed_async_connection_with_config(&config).await
+        self.client(server)?.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    fn client(&self, server: ConnectionInfo) -> Result<Client, RedisError> {
+        match (&self.root_certificates, server.addr()) {
+            (Some(roots), ConnectionAddr::TcpTls { .. }) => {
+                Client::build_with_tls(server, TlsCertificates { client_tls: None, root_cert: Some(roots.to_vec()) })
+            }
+            _ => Client::open(server),
+        }
     }
 
     /// The server that is the primary now, as the first says that answers.
@@ -102,7 +119,7 @@ impl Endpoint {
         match (primary, member.addr()) {
             (Some((Some(host), port)), _) => Ok((host, port)),
             // It does not know its own name, which is then the one it was reached by.
-            (Some((None, port)), redis::ConnectionAddr::Tcp(host, _) | redis::ConnectionAddr::TcpTls { host, .. }) => {
+            (Some((None, port)), ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. }) => {
                 Ok((host.clone(), port))
             }
             _ => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ClusterDown), "nobody has our slot"))),

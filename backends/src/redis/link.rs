@@ -163,8 +163,13 @@ impl Link {
                     self.rest().await;
                     self.state.send_replace(State::Up(Arc::clone(&connected)));
                     tracing::info!(server = %endpoint, "connected to redis");
-                    pauses = self::pauses();
+                    let began = Instant::now();
                     self.watch(&connected).await;
+                    if began.elapsed() > REST {
+                        pauses = self::pauses();
+                    } else {
+                        sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                    }
                 }
                 Err(error) => {
                     let rests_until = None;

@@ -70,6 +70,9 @@ impl Counted<'_> {
         for kind in ["delivery", "attempts"] {
             call.key(self.side.key(format_args!("{kind}:{delivery}")));
         }
+        for index in ["history", "history-until", "delivered", "retrying", "dead"] {
+            call.key(self.side.key(index));
+        }
         call.arg(values::to_json(&self.arguments(attempt)?)?);
         call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
         let (is_first, health): (bool, Counters) = self.side.call(&call).await?;

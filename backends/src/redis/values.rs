@@ -31,8 +31,8 @@ pub(super) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A bound in milliseconds for what expires by the clock of the caller: twice as long, so that the server
-/// forgets nothing too early where the clocks differ.
+/// A bound in milliseconds for what expires by the clock of the caller: a little longer, so that the server
+/// forgets nothing too early.
 pub(super) fn bound_ms(kept: Duration) -> u64 {
-    u64::try_from(kept.as_millis()).unwrap_or(u64::MAX).saturating_mul(2)
+    u64::try_from((kept + Duration::from_mins(1)).as_millis()).unwrap_or(u64::MAX)
 }

@@ -332,3 +332,17 @@ async fn persistence_is_what_the_server_says() {
     server.run(&["ACL", "SETUSER", "default", "-config"]).await;
     assert_eq!(open(&server).await.persistence().is_safe(), None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_memory_refuses_records_whole() {
+    let server = RedisServer::start().await;
+    let store = prepared(open(&server).await).await;
+    server.run(&["CONFIG", "SET", "maxmemory", "1mb"]).await;
+    let error = store.record(&failed(owed(&webhook(1), "a"))).await.unwrap_err();
+    assert!(error.to_string().contains("memory"), "{error}");
+    assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, 0);
+    server.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    let recorded = store.record(&failed(owed(&webhook(1), "a"))).await.unwrap();
+    assert!(recorded.is_first);
+    assert_eq!(recorded.health.consecutive_failures, 1);
+}

@@ -19,6 +19,7 @@ pub(crate) fn config(server: &RedisServer) -> RedisConfig {
     RedisConfig {
         settings_url: Secret::new(server.url()),
         counters_url: Secret::new(server.url()),
+        root_certificates: None,
         prefix: "dockbell".to_owned(),
         timeouts: RedisTimeouts::default(),
     }

@@ -1,17 +1,16 @@
 -- Records an attempt. KEYS: marker, settled, gone, health, newest, newest-until, history of the webhook,
--- delivery, attempts; ARGV: a table in JSON, whose times are texts, because Lua would round them; the content
+-- delivery, attempts, history, history-until, delivered, retrying, dead; ARGV: a table in JSON, whose times are texts, because Lua would round them; the content
 -- of the delivery; the entry of the attempt.
 -- Returns whether it was the first record of the attempt, and the health.
 local a = cjson.decode(ARGV[3])
 local now, at = tonumber(a.now), tonumber(a.at)
 
-local function settle()
+local history, history_until = KEYS[10], KEYS[11]
+local states = { delivered = KEYS[12], retrying = KEYS[13], dead = KEYS[14] }
+
+local function is_settled()
   local kept = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) ')
-  if kept and tonumber(kept) > now then
-    return false
-  end
-  redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
-  return true
+  return kept and tonumber(kept) > now
 end
 
 -- Brings the delivery up to date, unless a later attempt is known already. Returns its place and state.
@@ -23,10 +22,10 @@ local function update_delivery()
       place, first = old[3], old[2]
     else
       redis.call('ZREM', KEYS[7], old[3])
-      redis.call('ZREM', a.base .. 'history', old[3])
-      redis.call('ZREM', a.base .. 'history-until', old[3])
+      redis.call('ZREM', history, old[3])
+      redis.call('ZREM', history_until, old[3])
     end
-    redis.call('ZREM', a.base .. old[5], old[3])
+    redis.call('ZREM', states[old[5]], old[3])
   end
   local requests = math.max(tonumber(old[4] or 0), tonumber(a.request))
   redis.call('HSET', KEYS[8], 'webhook', a.webhook, 'place', place, 'first', first, 'requests', requests)
@@ -57,9 +56,9 @@ local function enter()
   local place, state, last = update_delivery()
   add_attempt()
   redis.call('ZADD', KEYS[7], 0, place)
-  redis.call('ZADD', a.base .. 'history', 0, place)
-  redis.call('ZADD', a.base .. state, 0, place)
-  redis.call('ZADD', a.base .. 'history-until', last, place)
+  redis.call('ZADD', history, 0, place)
+  redis.call('ZADD', states[state], 0, place)
+  redis.call('ZADD', history_until, last, place)
   for _, key in ipairs({ KEYS[7], KEYS[8], KEYS[9] }) do
     redis.call('PEXPIRE', key, a.history_bound)
   end
@@ -67,7 +66,7 @@ local function enter()
     drop(a.base, old)
   end
   -- More than one record adds, so that what has expired goes sooner than it comes.
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', a.base .. 'history-until', '-inf', a.history_until, 'LIMIT', 0, 4)) do
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', history_until, '-inf', a.history_until, 'LIMIT', 0, 4)) do
     drop(a.base, old)
   end
 end
@@ -105,13 +104,17 @@ local function raise_newest()
   redis.call('PEXPIRE', KEYS[6], a.newest_bound)
 end
 
-local is_first = settle()
-if is_first and redis.call('EXISTS', KEYS[3]) == 0 then
-  enter()
-  count()
-  if #a.newest > 0 then
-    raise_newest()
+-- What may fail, for want of memory, comes before what must not run twice.
+local is_first = not is_settled()
+if is_first then
+  if redis.call('EXISTS', KEYS[3]) == 0 then
+    enter()
+    if #a.newest > 0 then
+      raise_newest()
+    end
+    count()
   end
+  redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
 end
 local health = redis.call('HMGET', KEYS[4], 'failures', 'since', 'succeeded')
 return { is_first and 1 or 0, health }

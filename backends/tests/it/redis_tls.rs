@@ -1,0 +1,55 @@
+//! Redis over TLS: who vouches for the server, and who does not.
+
+use std::fs;
+use std::path::Path;
+
+use dockbell_backends::redis::{RedisConfig, RedisOpenError, RedisStore};
+use dockbell_backends::store::Store as _;
+use dockbell_proto::secret::Secret;
+use dockbell_proto::webhook::Format;
+use dockbell_testkit::redis::RedisServer;
+use dockbell_testkit::sample;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::harness::clock;
+use crate::redis_harness::config;
+
+/// A certificate for `subject` that vouches for itself.
+async fn make_certificate(folder: &Path, name: &str, subject: &str) -> Vec<u8> {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    command.args(["-subj", "/CN=redis", "-addext", &format!("subjectAltName={subject}")]);
+    command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.arg("-keyout").arg(key).arg("-out").arg(&certificate);
+    assert!(command.output().await.unwrap().status.success());
+    fs::read(certificate).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_believed_by_its_certificate_alone() {
+    // Another test of this process may have installed it.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let folder = TempDir::new().unwrap();
+    let own = make_certificate(folder.path(), "own", "IP:127.0.0.1").await;
+    let other = make_certificate(folder.path(), "other", "IP:127.0.0.1").await;
+    let misnamed = make_certificate(folder.path(), "misnamed", "DNS:redis.test").await;
+    let open = async |name: &str, roots: Option<&[u8]>| {
+        let path = |kind: &str| folder.path().join(format!("{name}.{kind}"));
+        let server = RedisServer::start_with_tls(&path("pem"), &path("key")).await;
+        let url = Secret::new(format!("rediss://127.0.0.1:{}", server.tls_port().await));
+        let root_certificates = roots.map(Into::into);
+        let of_tls = RedisConfig { settings_url: url.clone(), counters_url: url, root_certificates, ..config(&server) };
+        let store = RedisStore::open(&of_tls, clock()).await?;
+        store.put_webhook(&sample::webhook(1, "*", Format::Batch, "https://receiver.test/")).await?;
+        Ok::<_, RedisOpenError>(())
+    };
+    open("own", Some(&own)).await.unwrap();
+    for (name, roots) in [("own", Some(&*other)), ("own", None), ("misnamed", Some(&*misnamed))] {
+        let error = open(name, roots).await.unwrap_err();
+        assert!(matches!(&error, RedisOpenError::Away(why) if why.contains("certificate")), "{name}: {error:?}");
+    }
+    let error = open("own", Some(b"no certificate")).await.unwrap_err();
+    assert!(matches!(error, RedisOpenError::Config(_)), "{error:?}");
+}
