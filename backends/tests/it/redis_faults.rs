@@ -41,6 +41,13 @@ fn failed(delivery: Delivery) -> AttemptRecord {
     }
 }
 
+async fn open_by_proxy(server: &RedisServer) -> (Proxy, RedisStore) {
+    let proxy = Proxy::start(server.addr()).await;
+    let url = Secret::new(format!("redis://{}", proxy.addr()));
+    let of_proxy = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(server) };
+    (proxy, RedisStore::open(&of_proxy, clock()).await.unwrap())
+}
+
 /// Every call of the port, and how each ended.
 async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
     let (webhook, patch) = (webhook(9), WebhookPatch::default());
@@ -138,10 +145,8 @@ async fn a_connection_that_hangs_costs_few_callers_their_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_that_was_held_up_does_not_undo_a_later_one() {
     let server = RedisServer::start().await;
-    let proxy = Proxy::start(server.addr()).await;
-    let url = Secret::new(format!("redis://{}", proxy.addr()));
-    let of_proxy = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(&server) };
-    let (store, other) = (RedisStore::open(&of_proxy, clock()).await.unwrap(), open(&server).await);
+    let (proxy, store) = open_by_proxy(&server).await;
+    let other = open(&server).await;
     store.put_webhook(&webhook(1)).await.unwrap();
     // The question before the put does not name the new name, so that the put itself is held up.
     proxy.hold_from("early");
@@ -162,10 +167,8 @@ async fn evalsha_calls(server: &RedisServer) -> u32 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_over_a_way_that_swallows_everything_count_once() {
     let server = RedisServer::start().await;
-    let proxy = Proxy::start(server.addr()).await;
-    let url = Secret::new(format!("redis://{}", proxy.addr()));
-    let config = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(&server) };
-    let store = prepared(RedisStore::open(&config, clock()).await.unwrap()).await;
+    let (proxy, store) = open_by_proxy(&server).await;
+    let store = prepared(store).await;
     proxy.hold_from("");
     let firsts = record_all(&store, async {
         sleep(Duration::from_secs(4)).await;
@@ -174,6 +177,22 @@ async fn records_over_a_way_that_swallows_everything_count_once() {
     });
     assert!(firsts.await < RECORDS, "no record arrived that had timed out");
     assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, RECORDS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_lead_nowhere_are_replaced() {
+    let server = RedisServer::start().await;
+    let (proxy, store) = open_by_proxy(&server).await;
+    let mut changes = store.changes();
+    proxy.hold_present();
+    // The first call is made on a connection that nobody has found out about yet.
+    store.webhook(&webhook(1).id).await.unwrap_err();
+    until_answered(&store, Duration::from_secs(5)).await;
+    let notice = timeout(Duration::from_secs(5), changes.next()).await.unwrap().unwrap();
+    assert_eq!(notice, Notice::Missed, "that of changes too");
+    store.put_webhook(&webhook(1)).await.unwrap();
+    let notice = timeout(Duration::from_secs(1), changes.next()).await.unwrap().unwrap();
+    assert!(matches!(notice, Notice::Webhook { .. }), "{notice:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

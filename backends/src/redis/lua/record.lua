@@ -1,6 +1,6 @@
 -- Records an attempt. KEYS: marker, settled, gone, health, newest, newest-until, history of the webhook,
--- delivery, attempts, history, history-until, delivered, retrying, dead; ARGV: a table in JSON, whose times are texts, because Lua would round them; the content
--- of the delivery; the entry of the attempt.
+-- delivery, attempts, history, history-until, delivered, retrying, dead; ARGV: a table in JSON, whose times are
+-- texts, because Lua would round them; the content of the delivery; the entry of the attempt.
 -- Returns whether it was the first record of the attempt, and the health.
 local a = cjson.decode(ARGV[3])
 local now, at = tonumber(a.now), tonumber(a.at)
@@ -13,28 +13,42 @@ local function is_settled()
   return kept and tonumber(kept) > now
 end
 
--- Brings the delivery up to date, unless a later attempt is known already. Returns its place and state.
+-- Puts the delivery into the indexes at `place`, or only moves it between states.
+local function list(place, before, state)
+  if not before then
+    redis.call('ZADD', KEYS[7], 0, place)
+    redis.call('ZADD', history, 0, place)
+  elseif before ~= state then
+    redis.call('ZREM', states[before], place)
+  end
+  if before ~= state then
+    redis.call('ZADD', states[state], 0, place)
+  end
+end
+
+-- Brings the delivery up to date, unless a later attempt is known already.
 local function update_delivery()
   local old = redis.call('HMGET', KEYS[8], 'last', 'first', 'place', 'requests', 'state')
-  local place, state, first = a.place, a.state, a.at
-  if old[1] then
-    if tonumber(old[2]) <= at then
-      place, first = old[3], old[2]
-    else
-      redis.call('ZREM', KEYS[7], old[3])
-      redis.call('ZREM', history, old[3])
-      redis.call('ZREM', history_until, old[3])
-    end
-    redis.call('ZREM', states[old[5]], old[3])
+  local last, first, place, before = old[1], old[2], old[3], old[5]
+  if last and at < tonumber(first) then
+    drop_place(a.base, place, a.webhook, before)
+    first, before = nil, nil
+  end
+  if not first then
+    first, place = a.at, a.place
   end
   local requests = math.max(tonumber(old[4] or 0), tonumber(a.request))
-  redis.call('HSET', KEYS[8], 'webhook', a.webhook, 'place', place, 'first', first, 'requests', requests)
-  if old[1] and tonumber(old[1]) > at then
-    return place, old[5], old[1]
+  if last and tonumber(last) > at then
+    list(place, before, old[5])
+    redis.call('HSET', KEYS[8], 'place', place, 'first', first, 'requests', requests)
+  else
+    list(place, before, a.state)
+    redis.call('HSET', KEYS[8], 'webhook', a.webhook, 'place', place, 'first', first, 'requests', requests,
+      'last', a.at, 'state', a.state, 'request', a.request, 'ordinal', a.ordinal, 'content', ARGV[4],
+      'next', a.next, 'not_before', a.not_before)
+    last = a.at
   end
-  redis.call('HSET', KEYS[8], 'last', a.at, 'state', state, 'request', a.request, 'ordinal', a.ordinal, 'content', ARGV[4])
-  redis.call('HSET', KEYS[8], 'next', a.next, 'not_before', a.not_before)
-  return place, state, a.at
+  redis.call('ZADD', history_until, last, place)
 end
 
 -- Adds the attempt, and forgets the oldest of too many. An entry begins with what it is ordered by.
@@ -53,12 +67,8 @@ local function add_attempt()
 end
 
 local function enter()
-  local place, state, last = update_delivery()
+  update_delivery()
   add_attempt()
-  redis.call('ZADD', KEYS[7], 0, place)
-  redis.call('ZADD', history, 0, place)
-  redis.call('ZADD', states[state], 0, place)
-  redis.call('ZADD', history_until, last, place)
   for _, key in ipairs({ KEYS[7], KEYS[8], KEYS[9] }) do
     redis.call('PEXPIRE', key, a.history_bound)
   end

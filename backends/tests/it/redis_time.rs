@@ -1,0 +1,138 @@
+//! What the store on Redis forgets, and when; no port promises it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::redis::RedisStore;
+use dockbell_backends::store::{
+    AttemptRecord, HISTORY_KEPT, Health, HistoryQuery, PageRequest, Recorded, SETTLED_KEPT, Store as _,
+};
+use dockbell_proto::clock::Clock;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::webhook::{Format, Webhook};
+use dockbell_testkit::clock::ManualClock;
+use dockbell_testkit::redis::RedisServer;
+use dockbell_testkit::sample;
+
+use crate::harness::clock;
+use crate::redis_harness::config;
+
+const DAY: Duration = Duration::from_hours(24);
+
+async fn open_at(server: &RedisServer, clock: &Arc<ManualClock>) -> RedisStore {
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    RedisStore::open(&config(server), clock).await.unwrap()
+}
+
+fn webhook() -> Webhook {
+    sample::webhook(1, "*", Format::Batch, "https://receiver.test/")
+}
+
+fn owed(id: &str, tag: &str) -> Delivery {
+    sample::delivery(&webhook().id, &sample::batch(id, "team/app", &[tag]))
+}
+
+fn refused(delivery: Delivery, clock: &ManualClock) -> AttemptRecord {
+    AttemptRecord {
+        delivery,
+        at: clock.now(),
+        took: Duration::from_secs(1),
+        outcome: Outcome::Refused { status: 500, retry_after: None },
+        verdict: Verdict::Retry { at: clock.now() + DAY },
+        excerpt: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newest_is_kept_for_as_long_as_a_delivery_may_wait() {
+    let (server, clock) = (RedisServer::start().await, clock());
+    let store = open_at(&server, &clock).await;
+    store.put_webhook(&webhook()).await.unwrap();
+    let delivery = owed("a", "latest");
+    store.record(&refused(delivery.clone(), &clock)).await.unwrap();
+    let change = &delivery.content.changes[0];
+    let (repository, tags) = ((&delivery.content.registry, &delivery.content.repository), [change.tag.clone()]);
+    clock.advance((7 * DAY).saturating_sub(Duration::from_secs(1)));
+    assert_eq!(store.newest(&webhook().id, repository, &tags).await.unwrap(), [Some(change.order.clone())]);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(store.newest(&webhook().id, repository, &tags).await.unwrap(), [None]);
+    // What has expired goes with the next record.
+    store.record(&refused(owed("b", "other"), &clock)).await.unwrap();
+    let kept = server.run(&["HKEYS", &format!("{{dockbell}}:newest:{}", webhook().id)]).await;
+    assert_eq!(kept, "hub.test team/app other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_comes_after_its_webhook_was_removed_leaves_no_history() {
+    let (server, clock) = (RedisServer::start().await, clock());
+    let store = open_at(&server, &clock).await;
+    store.put_webhook(&webhook()).await.unwrap();
+    store.remove_webhook(&webhook().id).await.unwrap();
+    let attempt = refused(owed("a", "latest"), &clock);
+    let recorded = store.record(&attempt).await.unwrap();
+    assert_eq!(recorded, Recorded { is_first: true, health: Health::default() });
+    assert_eq!(store.settled(&[attempt.delivery.attempt_id()]).await.unwrap(), [Some(attempt.verdict)]);
+    assert!(store.history(&HistoryQuery::default()).await.unwrap().items.is_empty());
+    store.put_webhook(&webhook()).await.unwrap();
+    store.record(&refused(owed("b", "latest"), &clock)).await.unwrap();
+    assert_eq!(store.health(&webhook().id).await.unwrap().consecutive_failures, 1, "put again, it counts again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_that_has_expired_is_removed_by_later_records() {
+    let (server, clock) = (RedisServer::start().await, clock());
+    let store = open_at(&server, &clock).await;
+    store.put_webhook(&webhook()).await.unwrap();
+    for number in 0..8 {
+        store.record(&refused(owed(&format!("old{number}"), "1.0"), &clock)).await.unwrap();
+    }
+    clock.advance(HISTORY_KEPT);
+    for number in 0..4 {
+        store.record(&refused(owed(&format!("new{number}"), "1.0"), &clock)).await.unwrap();
+    }
+    for index in ["history", "history-until", "retrying", &format!("history:{}", webhook().id)] {
+        assert_eq!(server.run(&["ZCARD", &format!("{{dockbell}}:{index}")]).await, "4", "{index}");
+    }
+    let deliveries = server.run(&["KEYS", "{dockbell}:delivery:*"]).await;
+    assert_eq!(deliveries.lines().count(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_the_server_forgot_is_made_anew_and_stays() {
+    let (server, clock) = (RedisServer::start().await, clock());
+    let store = open_at(&server, &clock).await;
+    store.put_webhook(&webhook()).await.unwrap();
+    let delivery = owed("a", "1.0");
+    store.record(&refused(delivery.clone(), &clock)).await.unwrap();
+    server.run(&["DEL", &format!("{{dockbell}}:delivery:{}", delivery.id)]).await;
+    clock.advance(HISTORY_KEPT);
+    let again = Delivery { ordinal: 2, ..delivery.clone() };
+    for attempt in [again, owed("b", "1.0"), owed("c", "1.0")] {
+        store.record(&refused(attempt, &clock)).await.unwrap();
+    }
+    let page = PageRequest { after: None, limit: 10 };
+    let history = store.history(&HistoryQuery { page, ..HistoryQuery::default() }).await.unwrap();
+    assert_eq!(history.items.len(), 3);
+    assert_eq!(store.delivery(&delivery.id).await.unwrap().unwrap().delivery.ordinal, 2);
+    assert_eq!(server.run(&["ZCARD", "{dockbell}:history"]).await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_forgets_by_itself_what_nobody_asks_for_any_more() {
+    let (server, clock) = (RedisServer::start().await, clock());
+    let store = open_at(&server, &clock).await;
+    store.put_webhook(&webhook()).await.unwrap();
+    let delivery = owed("a", "1.0");
+    store.record(&refused(delivery.clone(), &clock)).await.unwrap();
+    for (key, kept) in [
+        (format!("settled:{}", delivery.attempt_id()), SETTLED_KEPT),
+        (format!("delivery:{}", delivery.id), HISTORY_KEPT),
+        (format!("attempts:{}", delivery.id), HISTORY_KEPT),
+        (format!("history:{}", webhook().id), HISTORY_KEPT),
+        (format!("newest:{}", webhook().id), 7 * DAY),
+    ] {
+        let left: u64 = server.run(&["TTL", &format!("{{dockbell}}:{key}")]).await.parse().unwrap();
+        assert!((kept.as_secs()..=kept.as_secs() + 60).contains(&left), "{key}: {left}");
+    }
+}
