@@ -32,9 +32,11 @@
 //! | `history-until` | sorted set | the places by the time of the last attempt |
 //!
 //! What expires carries the time at which it does by the clock of who wrote it, and is hidden from then on;
-//! Redis itself forgets it later. Every script first asks the [`marker`] whether the database is still the
+//! Redis itself forgets it later. Every script first asks the `marker` whether the database is still the
 //! one that was opened; where counters have a server of their own, only those of settings do. A marker is
-//! made by [`RedisStore::open`] alone, and only in a database that has neither a marker nor webhooks.
+//! made by [`RedisStore::open`] alone, and only in a database that has neither a marker nor webhooks. A store
+//! that has found its database away stays away until the marker it knows is back; opening a new one, as a
+//! process does that starts again, takes the database as it is.
 
 mod address;
 mod config;

@@ -1,10 +1,10 @@
 //! The servers that a URL names, and how the primary among them is found.
 
 use std::fmt;
+use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
-use std::time::Duration;
 
 use super::config::RedisOpenError;
 
@@ -34,14 +34,8 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads one of
-    ///
-    /// - `redis://[user:password@]host[:port][/database]`
-    /// - `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`
-    /// - `redis+cluster://[user:password@]host[:port][,host[:port]…]`
-    ///
-    /// each with `rediss` in place of `redis` for TLS. An error says what is wrong with `what`, and shows
-    /// nothing of the URL, which may carry a password.
+    /// Reads one of the forms that [`RedisConfig`](super::config::RedisConfig) lists. An error says what is
+    /// wrong with `what`, and shows nothing of the URL, which may carry a password.
     pub(super) fn parse(what: &str, url: &str) -> Result<Self, RedisOpenError> {
         let refuse = |problem: &str| RedisOpenError::Config(format!("{what} {problem}"));
         let (scheme, rest) = url.split_once("://").unwrap_or_default();

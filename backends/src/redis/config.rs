@@ -19,7 +19,14 @@ impl Default for RedisTimeouts {
     }
 }
 
-/// Where the store is. The URLs may carry a password, so they are never shown.
+/// Where the store is. The URLs may carry a password, so they are never shown. Each is one of
+///
+/// - `redis://[user:password@]host[:port][/database]`
+/// - `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`, where the hosts are
+///   sentinels without a password, and the name is that of the primary
+/// - `redis+cluster://[user:password@]host[:port][,host[:port]…]`
+///
+/// with `rediss` in place of `redis` for TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// The server that keeps webhooks. It must be persistent.
