@@ -83,10 +83,9 @@ impl Counted<'_> {
         let AttemptRecord { delivery, verdict, .. } = attempt;
         let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.as_microsecond().to_string());
         let after = |span: Duration| self.now.as_microsecond().saturating_add(values::micros(span)).to_string();
-        let (next, newest) = match verdict {
-            Verdict::Retry { at } => (Some(*at), counters::orders(&delivery.content)),
-            Verdict::Delivered => (None, counters::orders(&delivery.content)),
-            Verdict::Dead { .. } => (None, Vec::new()),
+        let next = match verdict {
+            Verdict::Retry { at } => Some(*at),
+            Verdict::Delivered | Verdict::Dead { .. } => None,
         };
         Ok(Arguments {
             base: &self.side.base,
@@ -101,7 +100,7 @@ impl Counted<'_> {
             not_before: text(delivery.not_before),
             verdict: values::to_json(verdict)?,
             count: count(&attempt.outcome),
-            newest,
+            newest: counters::orders(&delivery.content),
             settled_until: after(SETTLED_KEPT),
             settled_bound: values::bound_ms(SETTLED_KEPT).to_string(),
             newest_until: after(NEWEST_KEPT),

@@ -114,12 +114,25 @@ local function raise_newest()
   redis.call('PEXPIRE', KEYS[6], a.newest_bound)
 end
 
+-- What was given up withholds nothing any more.
+local function forget_newest()
+  for _, pair in ipairs(a.newest) do
+    local field, order = pair[1], pair[2]
+    if string.match(redis.call('HGET', KEYS[5], field) or '', ' (.*)$') == order then
+      redis.call('HDEL', KEYS[5], field)
+      redis.call('ZREM', KEYS[6], field)
+    end
+  end
+end
+
 -- What may fail, for want of memory, comes before what must not run twice.
 local is_first = not is_settled()
 if is_first then
   if redis.call('EXISTS', KEYS[3]) == 0 then
     enter()
-    if #a.newest > 0 then
+    if a.state == 'dead' then
+      forget_newest()
+    else
       raise_newest()
     end
     count()
