@@ -7,8 +7,8 @@
 
 pub mod bus;
 pub mod embedded;
-pub mod repeat;
 pub mod redis;
+pub mod repeat;
 pub mod store;
 
 pub use bus::Bus;

@@ -18,3 +18,15 @@ mod embedded_time;
 mod embedded_writer;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod redis_faults;
+#[cfg(test)]
+mod redis_harness;
+#[cfg(test)]
+mod redis_primary;
+#[cfg(test)]
+mod redis_store;
+#[cfg(test)]
+mod redis_time;
+#[cfg(test)]
+mod redis_tls;
