@@ -27,9 +27,10 @@ fn the_document_names_exactly_the_rules() {
 }
 
 #[test]
-fn every_rule_is_run_on_the_embedded_adapter() {
+fn every_rule_is_run_on_every_adapter() {
     let of_bus = tests(include_str!("embedded_bus.rs"));
     assert_eq!(of_bus, BTreeSet::from_iter(bus::RULES.to_vec()));
-    let of_store = tests(include_str!("embedded_store.rs"));
-    assert_eq!(of_store, BTreeSet::from_iter(store::RULES.to_vec()));
+    for source in [include_str!("embedded_store.rs"), include_str!("redis_store.rs")] {
+        assert_eq!(tests(source), BTreeSet::from_iter(store::RULES.to_vec()));
+    }
 }

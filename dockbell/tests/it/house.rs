@@ -18,8 +18,9 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("testkit", &["proto", "backends"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
-const MAY_USE: [(&str, &[&str]); 3] = [
+const MAY_USE: [(&str, &[&str]); 4] = [
     ("rusqlite", &["backends"]),
+    ("redis", &["backends"]),
     ("reqwest", &["deliverer", "dockbell", "chassis"]),
     ("axum", &["chassis", "console", "producer", "testkit"]),
 ];

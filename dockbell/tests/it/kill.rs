@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::calls::{Caller, Made, push};
 use crate::payload::{delivery_id, event_ids, expected_id, json, tag, tag_id};
@@ -35,6 +35,8 @@ const REPOSITORIES: u64 = 8;
 const TAGGED: &str = "load/app-0";
 /// Until what is left over from the last kill is done.
 const ROUNDS: usize = 10;
+/// Less than a wait takes to fail, to tell what was waited for.
+const DEADLINE: Duration = Duration::from_secs(50);
 
 /// What the reporters know.
 #[derive(Default)]
@@ -104,11 +106,11 @@ impl Arrived {
         self.requests = requests.len();
     }
 
-    /// Whether everything that was accepted is here, in both formats.
-    fn holds(&self, accepted: &HashMap<String, String>) -> bool {
-        let is_here = |id: &String| self.events.contains(id);
-        let is_here_by_tag = |id: &String, repository: &str| repository != TAGGED || self.tags.contains(id);
-        accepted.iter().all(|(id, repository)| is_here(id) && is_here_by_tag(id, repository))
+    /// The events that were accepted and are not here, by the format that they miss.
+    fn missing<'a>(&self, accepted: &'a HashMap<String, String>) -> Vec<(&'static str, &'a str)> {
+        let in_batches = accepted.keys().filter(|id| !self.events.contains(*id)).map(|id| ("batch", id.as_str()));
+        let tagged = accepted.iter().filter(|(id, repository)| *repository == TAGGED && !self.tags.contains(*id));
+        in_batches.chain(tagged.map(|(id, _)| ("dockerhub", id.as_str()))).collect()
     }
 }
 
@@ -151,10 +153,11 @@ async fn nothing_accepted_is_lost_in_twenty_kills_under_load() {
     let all_here = async || {
         let mut arrived = arrived.lock().unwrap();
         arrived.read(&receiver, (&batch, &dockerhub));
-        arrived.holds(&accepted).then_some(())
+        arrived.missing(&accepted).is_empty().then_some(())
     };
-    wait::until("everything that was accepted", all_here).await;
+    let in_time = timeout(DEADLINE, wait::until("everything that was accepted", all_here)).await;
     let (arrived, cut_off) = (arrived.into_inner().unwrap(), reports.cut_off.load(Ordering::Relaxed));
+    assert!(in_time.is_ok(), "these were accepted and never came: {:?}", arrived.missing(&accepted));
     // What goes to this path is never refused, so only a kill makes it come again.
     let repeated = arrived.attempts.iter().filter(|((path, _), attempts)| path == "/batch" && **attempts > 1).count();
     eprintln!(
@@ -162,7 +165,7 @@ async fn nothing_accepted_is_lost_in_twenty_kills_under_load() {
         accepted.len(),
         arrived.requests
     );
-    assert!(accepted.len() > 500, "there was load");
+    assert!(accepted.len() > KILLS, "there was load");
     assert!(cut_off > 0, "kills found requests under way");
     assert!(repeated > 0, "kills found attempts under way");
     dockbell.stop_well().await;
