@@ -10,7 +10,9 @@ use crate::lifecycle::TASK_TARGET;
 
 /// What these crates say below WARN may hold headers, URLs or credentials, and fills disks. The names
 /// are prefixes.
-const QUIET: [&str; 8] = ["hyper", "hyper_util", "reqwest", "h2", "rustls", "lapin", "amq_protocol", "redis"];
+const QUIET: [&str; 7] = ["hyper", "hyper_util", "reqwest", "h2", "rustls", "amq_protocol", "redis"];
+/// lapin warns of a message that was returned, and shows its body.
+const QUIETER: (&str, LevelFilter) = ("lapin", LevelFilter::ERROR);
 
 /// What the operator asked for, and nothing that must not be logged.
 pub(super) fn of_logs<S>(filter: &str) -> Result<impl Filter<S> + 'static, ParseError>
@@ -27,5 +29,8 @@ pub(crate) fn of_traces() -> Targets {
 }
 
 fn quiet(others: LevelFilter) -> Targets {
-    Targets::new().with_default(others).with_targets(QUIET.map(|name| (name, LevelFilter::WARN)))
+    Targets::new()
+        .with_default(others)
+        .with_targets(QUIET.map(|name| (name, LevelFilter::WARN)))
+        .with_target(QUIETER.0, QUIETER.1)
 }
