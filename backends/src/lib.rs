@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+pub mod amqp;
 pub mod bus;
 pub mod embedded;
 pub mod redis;

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod proxy;
+pub mod rabbitmq;
 pub mod receiver;
 pub mod redis;
 pub mod registry;

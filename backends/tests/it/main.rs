@@ -1,6 +1,12 @@
 //! The adapters, against the rules of the ports and against what can happen to each of them.
 
 #[cfg(test)]
+mod amqp_bus;
+#[cfg(test)]
+mod amqp_harness;
+#[cfg(test)]
+mod amqp_robust;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod embedded_bus;

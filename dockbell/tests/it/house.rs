@@ -18,7 +18,8 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
     ("testkit", &["proto", "backends"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
-const MAY_USE: [(&str, &[&str]); 4] = [
+const MAY_USE: [(&str, &[&str]); 5] = [
+    ("lapin", &["backends"]),
     ("rusqlite", &["backends"]),
     ("redis", &["backends"]),
     ("reqwest", &["deliverer", "dockbell", "chassis"]),

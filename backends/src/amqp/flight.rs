@@ -1,0 +1,153 @@
+//! Publishes that wait for their confirmations, and which of them were returned.
+//!
+//! The broker returns a message that it cannot route before it confirms it, but lapin hands a returned
+//! message to whichever confirmation it completes next. So a return is matched by what it says itself, and
+//! once one was seen, nobody is told of a success before every publish under way is confirmed: then all
+//! returns are known.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use lapin::{Confirmation, PublisherConfirm};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::bus::PublishError;
+
+/// The answer to a publish.
+pub(super) type Answer = oneshot::Sender<Result<(), PublishError>>;
+
+/// What identifies a publish on the wire. Publishes that share all of it share their fate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) id: String,
+    pub(super) exchange: String,
+    pub(super) key: String,
+}
+
+#[derive(Debug)]
+struct Pending {
+    identity: Identity,
+    /// None once its publisher was told that the result is unknown.
+    answer: Option<Answer>,
+    since: Instant,
+}
+
+type Confirmed = (u64, lapin::Result<Confirmation>);
+
+/// The publishes under way on one channel.
+#[derive(Default)]
+pub(super) struct Flight {
+    next: u64,
+    pending: BTreeMap<u64, Pending>,
+    confirming: FuturesUnordered<BoxFuture<'static, Confirmed>>,
+    confirmed: Vec<(Pending, bool)>,
+    returned: HashSet<Identity>,
+}
+
+/// A publish whose end is known.
+#[derive(Debug)]
+pub(super) struct Landed {
+    pub(super) identity: Identity,
+    pub(super) result: Result<(), PublishError>,
+    answer: Option<Answer>,
+}
+
+impl Landed {
+    /// Tells the publisher, if it still waits.
+    pub(super) fn tell(self) {
+        if let Some(answer) = self.answer {
+            // A publisher that stopped waiting does not want to know.
+            drop(answer.send(self.result));
+        }
+    }
+}
+
+impl Flight {
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether a return was seen whose message may not be known yet: nothing more may be published before
+    /// all is confirmed.
+    pub(super) fn must_settle(&self) -> bool {
+        !self.returned.is_empty() && !self.pending.is_empty()
+    }
+
+    pub(super) fn add(&mut self, identity: Identity, answer: Answer, confirm: PublisherConfirm) {
+        let number = self.next;
+        self.next += 1;
+        self.pending.insert(number, Pending { identity, answer: Some(answer), since: Instant::now() });
+        self.confirming.push(confirm.map(move |confirmation| (number, confirmation)).boxed());
+    }
+
+    /// Waits for a confirmation and takes it with all others that are there. Never ends while there are none.
+    /// Dropping it loses nothing.
+    pub(super) async fn progress(&mut self) -> lapin::Result<()> {
+        let Some(first) = self.confirming.next().await else { return std::future::pending().await };
+        self.take(first)?;
+        // A return that was handed to another confirmation was handed to one that is complete by now.
+        while let Some(Some(next)) = self.confirming.next().now_or_never() {
+            self.take(next)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, (number, confirmation): Confirmed) -> lapin::Result<()> {
+        let confirmation = confirmation?;
+        let is_ack = confirmation.is_ack();
+        if let Some(returned) = confirmation.take_message() {
+            let delivery = &returned.delivery;
+            let id = delivery.properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default();
+            let (exchange, key) = (delivery.exchange.to_string(), delivery.routing_key.to_string());
+            self.returned.insert(Identity { id, exchange, key });
+        }
+        if let Some(pending) = self.pending.remove(&number) {
+            self.confirmed.push((pending, is_ack));
+        }
+        Ok(())
+    }
+
+    /// Those whose end is known for certain.
+    pub(super) fn landed(&mut self) -> Vec<Landed> {
+        if self.must_settle() {
+            return Vec::new();
+        }
+        let returned = std::mem::take(&mut self.returned);
+        let land = |(pending, is_ack): (Pending, bool)| {
+            let Pending { identity, answer, .. } = pending;
+            let result = if returned.contains(&identity) {
+                Err(PublishError::Unroutable(format!("nothing is bound to {} for {}", identity.exchange, identity.key)))
+            } else if is_ack {
+                Ok(())
+            } else {
+                Err(PublishError::Unavailable("the queue is full".to_owned()))
+            };
+            Landed { identity, result, answer }
+        };
+        self.confirmed.drain(..).map(land).collect()
+    }
+
+    /// Tells the publishers of what has been under way for longer than `bound` that they cannot know; says
+    /// how many were told.
+    pub(super) fn give_up(&mut self, bound: Duration, reason: &str) -> usize {
+        let unknown = || Err(PublishError::Unknown(reason.to_owned()));
+        let overdue = self.pending.values_mut().filter(|pending| pending.since.elapsed() >= bound);
+        let answers: Vec<Answer> = overdue.filter_map(|pending| pending.answer.take()).collect();
+        let count = answers.len();
+        for answer in answers {
+            // A publisher that stopped waiting does not want to know.
+            drop(answer.send(unknown()));
+        }
+        if bound.is_zero() {
+            for (pending, _) in self.confirmed.drain(..) {
+                Landed { identity: pending.identity, result: unknown(), answer: pending.answer }.tell();
+            }
+        }
+        count
+    }
+}

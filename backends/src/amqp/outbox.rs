@@ -1,0 +1,112 @@
+//! Where messages go: to a queue, to wait, to the dead letters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_proto::clock::Clock;
+
+use crate::bus::{Depth, PublishError, Queue};
+
+use super::config::AmqpConfig;
+use super::delay::{Wait, wait_for};
+use super::flight::Identity;
+use super::names::{delay_key, is_delay_key_of, shard_key};
+use super::parcel::{Death, Parcel};
+use super::publisher::{Publish, Publisher};
+use super::sizes::Sizes;
+
+/// Publishes parcels.
+#[derive(Debug, Clone)]
+pub(super) struct Outbox {
+    pub(super) config: Arc<AmqpConfig>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) publisher: Publisher,
+    pub(super) sizes: Arc<Sizes>,
+    /// Tells this process apart from others and from earlier ones.
+    pub(super) process: Arc<str>,
+}
+
+impl Outbox {
+    pub(super) async fn publish(&self, queue: Queue, shard: u16, parcel: Parcel) -> Result<(), PublishError> {
+        let exchange = self.config.options().names.exchange(queue).to_owned();
+        self.send(exchange, shard_key(shard), parcel, None).await
+    }
+
+    /// Publishes what is to appear after `delay`. A queue that refused a message lately takes no delayed ones
+    /// either, because they would come to stand before it.
+    pub(super) async fn publish_after(
+        &self,
+        queue: Queue,
+        shard: u16,
+        mut parcel: Parcel,
+        delay: Duration,
+    ) -> Result<(), PublishError> {
+        if self.publisher.is_full(self.config.options().names.exchange(queue), &shard_key(shard)) {
+            return Err(PublishError::Unavailable("the queue is full".to_owned()));
+        }
+        if !delay.is_zero() {
+            parcel.due = Some((Parcel::not_before(self.clock.as_ref(), delay), self.process.to_string()));
+        }
+        self.wait(queue, shard, parcel, delay).await
+    }
+
+    /// Lets a parcel that knows when it is due wait for `remaining`, or for a part of it.
+    pub(super) async fn wait(
+        &self,
+        queue: Queue,
+        shard: u16,
+        parcel: Parcel,
+        remaining: Duration,
+    ) -> Result<(), PublishError> {
+        match wait_for(remaining) {
+            Wait::WithConsumer => self.publish(queue, shard, parcel).await,
+            Wait::OnStep(step, length) => {
+                let exchange = self.config.options().names.delay.clone();
+                self.send(exchange, delay_key(step, queue, shard), parcel, Some(length)).await
+            }
+        }
+    }
+
+    pub(super) async fn bury(&self, queue: Queue, mut parcel: Parcel, reason: String) -> Result<(), PublishError> {
+        let queue = queue.as_str().to_owned();
+        parcel.due = None;
+        parcel.death = Some(Death { queue: queue.clone(), reason, at: self.clock.now() });
+        self.send(self.config.options().names.dead.clone(), queue, parcel, None).await
+    }
+
+    /// Whether a message for `queue` was refused within the last seconds, by a shard of it or by what it was to wait on.
+    pub(super) fn is_full(&self, queue: Queue) -> bool {
+        let names = &self.config.options().names;
+        self.publisher.is_any_full(|exchange, key| {
+            exchange == names.exchange(queue) || (exchange == names.delay && is_delay_key_of(queue, key))
+        })
+    }
+
+    /// Takes note of a look at `queue`: what is together well below the bound of one shard fills none of them.
+    pub(super) fn note_depth(&self, queue: Queue, depth: Depth) {
+        if depth.bytes > self.config.shard_bytes() / 2 {
+            return;
+        }
+        let names = &self.config.options().names;
+        // Only a look at the redeliveries counts what waits on the steps.
+        let has_steps = queue == Queue::Redeliveries;
+        self.publisher
+            .note_room(|exchange, _| exchange == names.exchange(queue) || (has_steps && exchange == names.delay));
+    }
+
+    async fn send(
+        &self,
+        exchange: String,
+        key: String,
+        parcel: Parcel,
+        expiration: Option<Duration>,
+    ) -> Result<(), PublishError> {
+        self.sizes.note(parcel.body.len());
+        let mut properties = parcel.properties();
+        if let Some(expiration) = expiration {
+            properties = properties.with_expiration(expiration.as_millis().to_string().into());
+        }
+        let identity = Identity { id: parcel.id, exchange, key };
+        self.publisher.publish(Publish { identity, properties, body: parcel.body }).await
+    }
+}

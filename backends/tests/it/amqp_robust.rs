@@ -1,0 +1,220 @@
+//! What a broker does to its clients, and what must become of it.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::amqp::{Amqp, AmqpError, AmqpNames, AmqpOptions, Topology};
+use dockbell_backends::bus::{Bus, Consumer, PublishError, Queue, Received};
+use dockbell_testkit::rabbitmq::Node;
+use dockbell_testkit::wait::until;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::amqp_harness::{open, options};
+use crate::harness::outgoing;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn next(consumer: &mut Consumer) -> Received {
+    timeout(SOON, consumer.next()).await.expect("a message in time").unwrap()
+}
+
+async fn consume(bus: &Amqp, queue: Queue, prefetch: u16) -> Consumer {
+    bus.consume(queue, NonZeroU16::new(prefetch).unwrap()).await.unwrap()
+}
+
+async fn publish_until_taken(bus: &Amqp, id: &str) {
+    until("a publish", || async { bus.publish(Queue::Deliveries, outgoing(id, b"x".to_vec())).await.ok() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_broker_does_to_its_clients_is_survived() {
+    let node = Node::start().await;
+    play(&node, every_unroutable_message_among_many_is_refused_and_no_other).await;
+    play(&node, a_closed_connection_is_replaced_with_its_prefetch).await;
+    play(&node, a_queue_that_was_deleted_is_made_again_and_consumed).await;
+    play(&node, what_is_missing_is_reported_by_who_may_not_declare).await;
+    play(&node, what_others_publish_is_consumed_as_an_event).await;
+    play(&node, dead_letters_beyond_the_last_are_none).await;
+    play(&node, consumers_that_come_and_go_keep_nothing_from_others).await;
+    play(&node, an_alarm_stops_publishers_and_neither_settlement_nor_the_end).await;
+}
+
+/// Prints the name of the scenario before it is played, so that the last one names the failure.
+async fn play(node: &Node, scenario: impl AsyncFnOnce(&Node, &str)) {
+    eprintln!("{}", std::any::type_name_of_val(&scenario));
+    scenario(node, &node.virtual_host().await).await;
+}
+
+async fn every_unroutable_message_among_many_is_refused_and_no_other(node: &Node, host: &str) {
+    let bus = Arc::new(open(node.port(), host, options(1)).await.unwrap());
+    node.unbind(host, "dockbell.deliveries", "dockbell.deliveries.v1.00", "00").await;
+    let mut publishers = JoinSet::new();
+    for number in 0..1_000 {
+        let bus = Arc::clone(&bus);
+        publishers.spawn(async move {
+            let queue = if number % 5 == 2 { Queue::Deliveries } else { Queue::Redeliveries };
+            (queue, bus.publish(queue, outgoing(&format!("m{number}"), b"x".to_vec())).await)
+        });
+    }
+    let results = publishers.join_all().await;
+    let refused = |(_, result): &&(Queue, Result<(), PublishError>)| matches!(result, Err(PublishError::Unroutable(_)));
+    let (lost, kept): (Vec<_>, Vec<_>) = results.iter().partition(|(queue, _)| *queue == Queue::Deliveries);
+    assert_eq!((lost.len(), lost.iter().copied().filter(refused).count()), (200, 200));
+    assert_eq!((kept.len(), kept.iter().filter(|(_, result)| result.is_ok()).count()), (800, 800));
+    assert_eq!(bus.depth(Queue::Redeliveries).await.unwrap().messages, 800);
+    bus.close().await;
+}
+
+async fn a_closed_connection_is_replaced_with_its_prefetch(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    for number in 0..20 {
+        bus.publish(Queue::Deliveries, outgoing(&format!("m{number}"), b"x".to_vec())).await.unwrap();
+    }
+    let mut consumer = consume(&bus, Queue::Deliveries, 3).await;
+    let stale = next(&mut consumer).await;
+    let closed = until("connections to close", || async {
+        let closed = node.close_connections(host).await;
+        (closed > 0).then_some(closed)
+    });
+    assert_eq!(closed.await, 2);
+    let began = Instant::now();
+    until("a receipt to be stale", || async { bus.depth(Queue::Events).await.ok() }).await;
+    let mut held = Vec::new();
+    // The old connection's may be handed out until it is noticed to be closed; their receipts are stale.
+    stale.receipt.ack().await.ok();
+    for _ in 0..3 {
+        held.push(next(&mut consumer).await);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(timeout(Duration::from_secs(1), consumer.next()).await.is_err(), "the prefetch is not kept");
+    publish_until_taken(&bus, "again").await;
+    bus.close().await;
+    assert!(consumer.next().await.is_none());
+}
+
+async fn a_queue_that_was_deleted_is_made_again_and_consumed(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    let mut consumer = consume(&bus, Queue::Deliveries, 3).await;
+    publish_until_taken(&bus, "before").await;
+    next(&mut consumer).await.receipt.ack().await.unwrap();
+    node.delete_queue(host, "dockbell.deliveries.v1.00").await;
+    publish_until_taken(&bus, "after").await;
+    assert_eq!(next(&mut consumer).await.id, "after");
+    bus.close().await;
+}
+
+async fn what_is_missing_is_reported_by_who_may_not_declare(node: &Node, host: &str) {
+    let verify = || AmqpOptions { topology: Topology::Verify, ..options(1) };
+    let missing = open(node.port(), host, verify()).await.unwrap_err();
+    let AmqpError::Topology(difference) = &missing else { panic!("{missing}") };
+    for name in ["exchange registry.events", "queue dockbell.events.v1.00", "queue dockbell.delay.24h.v1.00"] {
+        assert!(difference.contains(name), "{difference}");
+    }
+    open(node.port(), host, options(1)).await.unwrap().close().await;
+    open(node.port(), host, verify()).await.unwrap().close().await;
+    let other = AmqpOptions { queue_bytes: 2 * options(1).queue_bytes, ..options(1) };
+    let refused = open(node.port(), host, other).await.unwrap_err();
+    assert!(matches!(&refused, AmqpError::Topology(reason) if reason.contains("x-max-length-bytes")), "{refused}");
+    let beside = AmqpNames { version: "v2".to_owned(), ..AmqpNames::default() };
+    open(node.port(), host, AmqpOptions { names: beside, ..options(1) }).await.unwrap().close().await;
+}
+
+async fn what_others_publish_is_consumed_as_an_event(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    assert!(node.publish(host, "registry.events", "push.hub.test", "an event").await);
+    let mut consumer = consume(&bus, Queue::Events, 1).await;
+    let received = next(&mut consumer).await;
+    assert_eq!((&received.body[..], received.id.as_str()), (&b"an event"[..], ""));
+    received.receipt.ack().await.unwrap();
+    bus.close().await;
+}
+
+/// It stops every publisher of the node.
+async fn an_alarm_stops_publishers_and_neither_settlement_nor_the_end(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    for id in ["a", "b"] {
+        bus.publish(Queue::Deliveries, outgoing(id, b"x".to_vec())).await.unwrap();
+    }
+    let mut consumer = consume(&bus, Queue::Deliveries, 2).await;
+    let held = (next(&mut consumer).await, next(&mut consumer).await);
+    node.set_memory_alarm(true).await;
+    let began = Instant::now();
+    until("a refusal", || async {
+        let result = bus.publish(Queue::Deliveries, outgoing("c", b"x".to_vec())).await;
+        matches!(result, Err(PublishError::Unavailable(_))).then_some(())
+    })
+    .await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    held.0.receipt.ack().await.unwrap();
+    held.1.receipt.ack().await.unwrap();
+    until("acknowledgements", || async { (bus.depth(Queue::Deliveries).await.ok()?.messages == 0).then_some(()) })
+        .await;
+    let began = Instant::now();
+    bus.close().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// It has a node of its own, which is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_survives_the_broker_and_its_clients_come_back() {
+    let node = Node::start().await;
+    let host = node.virtual_host().await;
+    let bus = open(node.port(), &host, options(1)).await.unwrap();
+    let mut consumer = consume(&bus, Queue::Deliveries, 2).await;
+    for number in 0..20 {
+        bus.publish(Queue::Deliveries, outgoing(&format!("m{number:02}"), b"x".to_vec())).await.unwrap();
+    }
+    bus.publish_after(Queue::Redeliveries, outgoing("late", b"x".to_vec()), Duration::from_secs(1)).await.unwrap();
+    let held = next(&mut consumer).await;
+    // A node that is killed earlier breaks its youngest quorum queues.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    node.kill().await;
+    let refused = bus.publish(Queue::Deliveries, outgoing("refused", b"x".to_vec())).await;
+    assert!(matches!(refused, Err(PublishError::Unknown(_) | PublishError::Unavailable(_))), "{refused:?}");
+    node.restart().await;
+    publish_until_taken(&bus, "last").await;
+    assert_eq!(held.receipt.ack().await, Err(dockbell_backends::bus::BusError::Stale));
+    let mut found = std::collections::BTreeSet::new();
+    while found.len() < 21 || !found.contains("last") {
+        let received = timeout(2 * SOON, consumer.next()).await.expect("a message in time").unwrap();
+        received.receipt.ack().await.ok();
+        found.insert(received.id);
+        found.remove("refused");
+    }
+    let mut late = consume(&bus, Queue::Redeliveries, 1).await;
+    assert_eq!(timeout(2 * SOON, late.next()).await.expect("a message in time").unwrap().id, "late");
+    bus.close().await;
+}
+
+async fn dead_letters_beyond_the_last_are_none(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    assert!(bus.dead_letters(1_000, 10).await.unwrap().is_empty());
+    bus.bury(Queue::Events, outgoing("a", b"x".to_vec()), "gone".to_owned()).await.unwrap();
+    assert!(bus.dead_letters(1_000, 10).await.unwrap().is_empty());
+    bus.close().await;
+}
+
+/// What was received for a consumer that is gone goes to the others, whenever it came.
+async fn consumers_that_come_and_go_keep_nothing_from_others(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(2)).await.unwrap();
+    for number in 0..100 {
+        bus.publish(Queue::Deliveries, outgoing(&format!("m{number}"), b"x".to_vec())).await.unwrap();
+    }
+    for pause_ms in 0..20 {
+        let consumer = consume(&bus, Queue::Deliveries, 10).await;
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        drop(consumer);
+    }
+    let mut consumer = consume(&bus, Queue::Deliveries, 100).await;
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(next(&mut consumer).await);
+    }
+    for received in held {
+        received.receipt.ack().await.unwrap();
+    }
+    until("an empty queue", || async { (bus.depth(Queue::Deliveries).await.ok()?.messages == 0).then_some(()) }).await;
+    bus.close().await;
+}

@@ -1,0 +1,251 @@
+//! A private `RabbitMQ` node of Debian's `rabbitmq-server`, with a virtual host for each test.
+
+mod link;
+mod management;
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+pub use self::link::Link;
+use self::management::Management;
+use crate::wait::until;
+
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+const GUARD: &str = include_str!("rabbitmq/guard.sh");
+/// Below the ports that the kernel gives to clients.
+const FIRST_PORT: u32 = 11_000;
+const PORT_BLOCKS: u32 = 300;
+const PORTS_PER_BLOCK: u32 = 40;
+
+/// A node with folders, ports and an epmd of its own. All of it ends when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct Node {
+    ports: Ports,
+    folder: PathBuf,
+    management: Management,
+    hosts: AtomicU32,
+    guard: Mutex<Guard>,
+}
+
+#[derive(Debug)]
+struct Guard {
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+/// Spaced, because epmd and the plugins take neighbours at times.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    amqp: u16,
+    management: u16,
+    distribution: u16,
+    epmd: u16,
+}
+
+impl Node {
+    /// Returns once the node takes connections.
+    ///
+    /// # Panics
+    /// If it cannot be started; it needs the Debian package rabbitmq-server.
+    pub async fn start() -> Self {
+        assert!(Path::new(SERVER).exists(), "{SERVER} is absent: run scripts/install-test-packages rabbitmq-server");
+        let folder = TempDir::new().expect("a temporary folder").keep();
+        let ports = Ports::find();
+        let mut process = guard(&folder, ports).spawn().expect("sh");
+        let commands = process.stdin.take().expect("a standard input");
+        let answers = BufReader::new(process.stdout.take().expect("a standard output")).lines();
+        let guard = Mutex::new(Guard { commands, answers, _process: process });
+        let management = Management::new(ports.management);
+        let node = Self { ports, folder, management, hosts: AtomicU32::new(0), guard };
+        node.command("start").await;
+        node.until_up().await;
+        node
+    }
+
+    /// The port of AMQP.
+    pub fn port(&self) -> u16 {
+        self.ports.amqp
+    }
+
+    /// A virtual host that nobody else uses, by its name.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn virtual_host(&self) -> String {
+        let name = format!("test-{}", self.hosts.fetch_add(1, Ordering::Relaxed));
+        self.expect_call("PUT", &format!("/vhosts/{name}"), None).await;
+        let rights = json!({ "configure": ".*", "write": ".*", "read": ".*" });
+        self.expect_call("PUT", &format!("/permissions/{name}/guest"), Some(rights)).await;
+        name
+    }
+
+    /// The URL of a virtual host, through `port`: the node's own or that of a [`Link`].
+    pub fn url(port: u16, host: &str) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{port}/{host}")
+    }
+
+    /// Closes the connections to a virtual host, and says how many there were.
+    pub async fn close_connections(&self, host: &str) -> usize {
+        let found = self.expect_call("GET", &format!("/vhosts/{host}/connections"), None).await;
+        let names: Vec<String> = found.as_array().into_iter().flatten().filter_map(name_of).collect();
+        for name in &names {
+            let name = name.replace(' ', "%20").replace('>', "%3E").replace(':', "%3A");
+            self.expect_call("DELETE", &format!("/connections/{name}"), None).await;
+        }
+        names.len()
+    }
+
+    /// Deletes a queue with all that stands on it.
+    pub async fn delete_queue(&self, host: &str, queue: &str) {
+        self.expect_call("DELETE", &format!("/queues/{host}/{queue}"), None).await;
+    }
+
+    /// Removes a binding, by the key it was made with.
+    pub async fn unbind(&self, host: &str, exchange: &str, queue: &str, key: &str) {
+        self.expect_call("DELETE", &format!("/bindings/{host}/e/{exchange}/q/{queue}/{key}"), None).await;
+    }
+
+    /// What the management API knows of a queue.
+    pub async fn queue(&self, host: &str, queue: &str) -> Value {
+        self.expect_call("GET", &format!("/queues/{host}/{queue}"), None).await
+    }
+
+    /// Publishes a message as a foreign publisher would, and says whether it was routed.
+    pub async fn publish(&self, host: &str, exchange: &str, key: &str, body: &str) -> bool {
+        let message = json!({ "properties": { "delivery_mode": 2 }, "routing_key": key, "payload": body, "payload_encoding": "string" });
+        let answer = self.expect_call("POST", &format!("/exchanges/{host}/{exchange}/publish"), Some(message)).await;
+        answer.get("routed") == Some(&Value::Bool(true))
+    }
+
+    /// Raises or clears the alarm that stops publishers.
+    ///
+    /// # Panics
+    /// If `rabbitmqctl` fails.
+    pub async fn set_memory_alarm(&self, raised: bool) {
+        let watermark = if raised { "0.00001" } else { "0.6" };
+        let mut control = Command::new(CONTROL);
+        control.args(["-n", &self.ports.node_name(), "set_vm_memory_high_watermark", watermark]);
+        control.envs(environment(&self.folder, self.ports)).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = control.status().await.expect("rabbitmqctl");
+        assert!(status.success(), "rabbitmqctl: {status}");
+    }
+
+    /// Ends the node without warning. Quorum queues survive that only when they are older than 10 s.
+    pub async fn kill(&self) {
+        self.command("kill").await;
+    }
+
+    /// Starts the node again after [`Node::kill`].
+    pub async fn restart(&self) {
+        self.command("start").await;
+        self.until_up().await;
+    }
+
+    async fn command(&self, command: &str) {
+        let mut guard = self.guard.lock().await;
+        guard.commands.write_all(format!("{command}\n").as_bytes()).await.expect("a guard");
+        let answer = guard.answers.next_line().await.expect("a guard");
+        assert_eq!(answer.as_deref(), Some(command));
+    }
+
+    async fn until_up(&self) {
+        until("RabbitMQ", || async {
+            let answer = self.management.call("GET", "/health/checks/port-listener/5672", None).await;
+            // Any other port than that of the node is reported as missing, by a broker that is up.
+            answer.is_ok_and(|answer| matches!(answer.status, 200 | 503)).then_some(())
+        })
+        .await;
+        until("the port of AMQP", || async {
+            tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.amqp)).await.ok()
+        })
+        .await;
+    }
+
+    async fn expect_call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let answer = self.management.call(method, path, body).await.expect("the management API");
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer.body
+    }
+}
+
+fn name_of(connection: &Value) -> Option<String> {
+    connection.get("name")?.as_str().map(str::to_owned)
+}
+
+impl Ports {
+    /// A block of ports that nobody listens on. Processes begin at different blocks.
+    fn find() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        for _ in 0..PORT_BLOCKS {
+            let block =
+                std::process::id().wrapping_mul(7).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORT_BLOCKS;
+            let first = u16::try_from(FIRST_PORT + block * PORTS_PER_BLOCK).expect("a port");
+            let ports = Self { amqp: first, management: first + 10, distribution: first + 20, epmd: first + 30 };
+            let all = [ports.amqp, ports.management, ports.distribution, ports.epmd];
+            if all.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
+                return ports;
+            }
+        }
+        panic!("no free ports");
+    }
+
+    fn node_name(self) -> String {
+        format!("dockbell{}@localhost", self.amqp)
+    }
+}
+
+fn guard(folder: &Path, ports: Ports) -> Command {
+    let home = folder.join("home");
+    fs::create_dir(&home).expect("a folder");
+    fs::write(folder.join("enabled_plugins"), "[rabbitmq_management].").expect("a file");
+    let configuration = format!(
+        "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n\
+         disk_free_limit.absolute = 50MB\nlog.console = false\n",
+        ports.amqp, ports.management
+    );
+    fs::write(folder.join("rabbitmq.conf"), configuration).expect("a file");
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", GUARD]).envs(environment(folder, ports)).env("FOLDER", folder);
+    // A runner that ends a test ends its process group; the guard must outlive it to clean up.
+    command.process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+fn environment(folder: &Path, ports: Ports) -> Vec<(&'static str, String)> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    vec![
+        ("HOME", path("home")),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("ERL_CRASH_DUMP_BYTES", "0".to_owned()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("ERL_EPMD_PORT", ports.epmd.to_string()),
+        ("RABBITMQ_CONF_ENV_FILE", "/dev/null".to_owned()),
+        ("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf")),
+        ("RABBITMQ_DIST_PORT", ports.distribution.to_string()),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", path("enabled_plugins")),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", path("schema")),
+        ("RABBITMQ_LOG_BASE", path("log")),
+        ("RABBITMQ_MNESIA_BASE", path("mnesia")),
+        ("RABBITMQ_NODENAME", ports.node_name()),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_NODE_PORT", ports.amqp.to_string()),
+        ("RABBITMQ_PID_FILE", path("pid")),
+        // Busy waiting of idle schedulers would take the time of the tests.
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none".to_owned(),
+        ),
+    ]
+}
