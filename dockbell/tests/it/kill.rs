@@ -158,7 +158,8 @@ async fn nothing_accepted_is_lost_in_twenty_kills_under_load() {
     };
     let in_time = timeout(DEADLINE, wait::until("everything that was accepted", all_here)).await;
     let (arrived, cut_off) = (arrived.into_inner().unwrap(), reports.cut_off.load(Ordering::Relaxed));
-    assert!(in_time.is_ok(), "these were accepted and never came: {:?}", arrived.missing(&accepted));
+    let missing = arrived.missing(&accepted);
+    assert!(in_time.is_ok(), "these were accepted and never came: {missing:?}\n{}", dockbell.log());
     // What goes to this path is never refused, so only a kill makes it come again.
     let repeated = arrived.attempts.iter().filter(|((path, _), attempts)| path == "/batch" && **attempts > 1).count();
     eprintln!(
