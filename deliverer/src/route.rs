@@ -34,7 +34,9 @@ fn parts_of(batch: &Batch) -> Vec<(Tag, Arc<Batch>)> {
 /// None for a batch without changes, which owes nothing.
 fn delivery(content: &Arc<Batch>, webhook: &Webhook, subject: &str) -> Option<Delivery> {
     let repository = (content.registry.as_str(), content.repository.as_str());
-    let id = DeliveryId::derive(&webhook.id, repository, subject, content.newest()?.event());
+    content.newest()?;
+    let newest = content.changes.iter().map(|change| change.order.event());
+    let id = DeliveryId::derive(&webhook.id, repository, subject, newest);
     let content = Arc::clone(content);
     Some(Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content })
 }
@@ -66,6 +68,16 @@ mod tests {
         let distinct: std::collections::HashSet<_> = ids().into_iter().collect();
         assert_eq!(distinct.len(), 5);
         assert_eq!(ids(), ids());
+    }
+
+    /// A receiver that has seen the id of a batch must not be shown another one under it.
+    #[test]
+    fn a_batch_that_says_more_than_another_has_another_id_although_its_newest_event_is_the_same() {
+        let both = batch("e", "team/app", &["1", "2"]);
+        let newest = both.changes.iter().max_by(|a, b| a.order.cmp(&b.order)).unwrap();
+        let webhooks = [Arc::new(webhook(1, "*", Format::Batch, "http://h/"))];
+        let id = |batch: Batch| route(&Arc::new(batch), &webhooks)[0].1.id.clone();
+        assert_ne!(id(both.only(newest)), id(both.clone()));
     }
 
     #[test]

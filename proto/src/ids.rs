@@ -104,12 +104,20 @@ impl WebhookId {
 }
 
 impl DeliveryId {
-    /// The id of what is owed to `webhook` about `subject` (a tag, or `*` for a whole batch) of a
-    /// repository, the newest event of it being `newest`. The same facts yield the same id in every
-    /// process and after every crash.
-    pub fn derive(webhook: &WebhookId, repository: (&str, &str), subject: &str, newest: &EventId) -> Self {
-        let hash = hash_hex(&[webhook.as_str(), repository.0, repository.1, subject, newest.as_str()]);
-        Self(format!("msg_{hash}").into())
+    /// The id of what is owed to `webhook` about `subject` (a tag, or `*` for a whole batch) of a repository,
+    /// `newest` being the newest event of each of its changes. The same facts yield the same id in every
+    /// process and after every crash; a batch that says more has another id, or a receiver that knows the id
+    /// would miss what was added.
+    pub fn derive<'a>(
+        webhook: &'a WebhookId,
+        repository: (&'a str, &'a str),
+        subject: &'a str,
+        newest: impl IntoIterator<Item = &'a EventId>,
+    ) -> Self {
+        let newest = newest.into_iter().map(EventId::as_str);
+        let parts: Vec<&str> =
+            [webhook.as_str(), repository.0, repository.1, subject].into_iter().chain(newest).collect();
+        Self(format!("msg_{}", hash_hex(&parts)).into())
     }
 
     /// A new id for a delivery that no event caused (a test that a person asked for), from random bytes.
@@ -186,15 +194,16 @@ mod tests {
         let other = WebhookId::from_random([8; 16]);
         let event = |id: &str| EventId::parse(id).unwrap();
         let ids = [
-            DeliveryId::derive(&webhook, ("r", "a"), "t", &event("e")),
-            DeliveryId::derive(&other, ("r", "a"), "t", &event("e")),
-            DeliveryId::derive(&webhook, ("ra", ""), "t", &event("e")),
-            DeliveryId::derive(&webhook, ("r", "a"), "*", &event("e")),
-            DeliveryId::derive(&webhook, ("r", "a"), "t", &event("f")),
+            DeliveryId::derive(&webhook, ("r", "a"), "t", [&event("e")]),
+            DeliveryId::derive(&other, ("r", "a"), "t", [&event("e")]),
+            DeliveryId::derive(&webhook, ("ra", ""), "t", [&event("e")]),
+            DeliveryId::derive(&webhook, ("r", "a"), "*", [&event("e")]),
+            DeliveryId::derive(&webhook, ("r", "a"), "t", [&event("f")]),
+            DeliveryId::derive(&webhook, ("r", "a"), "*", [&event("d"), &event("e")]),
         ];
         let distinct: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
-        assert_eq!(ids[0], DeliveryId::derive(&webhook, ("r", "a"), "t", &event("e")));
+        assert_eq!(ids[0], DeliveryId::derive(&webhook, ("r", "a"), "t", [&event("e")]));
         assert_eq!(DeliveryId::parse(ids[0].as_str()).unwrap(), ids[0]);
     }
 

@@ -89,7 +89,7 @@ pub fn delivery(webhook: &WebhookId, content: &Batch) -> Delivery {
     let change = content.changes.first().expect("a change");
     let newest: &EventId = change.order.event();
     let repository = (content.registry.as_str(), content.repository.as_str());
-    let id = DeliveryId::derive(webhook, repository, change.tag.as_str(), newest);
+    let id = DeliveryId::derive(webhook, repository, change.tag.as_str(), [newest]);
     Delivery {
         id,
         webhook: webhook.clone(),

@@ -47,17 +47,17 @@ pub(crate) fn event_ids(payload: &Value) -> impl Iterator<Item = &str> {
     changes.iter().flat_map(|change| change["event_ids"].as_array().unwrap()).map(|id| id.as_str().unwrap())
 }
 
-/// The id that a payload of format `batch` must carry: it follows from the newest of its events.
+/// The id that a payload of format `batch` must carry: it follows from the newest event of each change.
 pub(crate) fn expected_id(payload: &Value, made: &Made) -> DeliveryId {
     let changes = payload["changes"].as_array().unwrap();
-    let orders = changes.iter().map(|change| Order::try_from(change["order"].as_str().unwrap().to_owned()).unwrap());
-    let newest = orders.max().unwrap();
+    let order = |change: &Value| Order::try_from(change["order"].as_str().unwrap().to_owned()).unwrap();
+    let newest: Vec<EventId> = changes.iter().map(|change| order(change).event().clone()).collect();
     let repository = (payload["registry"].as_str().unwrap(), payload["repository"].as_str().unwrap());
-    DeliveryId::derive(&WebhookId::parse(&made.id).unwrap(), repository, "*", newest.event())
+    DeliveryId::derive(&WebhookId::parse(&made.id).unwrap(), repository, "*", &newest)
 }
 
 /// The id that a webhook about one tag must carry, whose newest event is `event`.
 pub(crate) fn tag_id(repository: (&str, &str), (made, tag): (&Made, &str), event: &str) -> DeliveryId {
     let webhook = WebhookId::parse(&made.id).unwrap();
-    DeliveryId::derive(&webhook, repository, tag, &EventId::parse(event).unwrap())
+    DeliveryId::derive(&webhook, repository, tag, [&EventId::parse(event).unwrap()])
 }
