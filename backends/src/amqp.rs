@@ -178,6 +178,10 @@ impl Bus for Amqp {
         Ok(Consumer::new(AmqpConsumer::new(inbox, prefetch.get(), self.closed.clone(), gone)))
     }
 
+    async fn consume_inbox(&self, _prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
+        Ok(None)
+    }
+
     /// True for some seconds after the broker refused a message for `queue`, unless a look at its depth finds
     /// room before. One full shard suffices.
     fn is_full(&self, queue: Queue) -> bool {

@@ -169,6 +169,11 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Starts to consume `queue`, with at most `prefetch` messages handed out and not settled.
     async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError>;
 
+    /// Starts to consume what others published without knowing its shard: as they wrote it, for a producer to
+    /// publish to [`Queue::Events`] under its key. None where such messages are on [`Queue::Events`] already, or
+    /// nobody else can publish. What is dead-lettered counts as of [`Queue::Events`].
+    async fn consume_inbox(&self, prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError>;
+
     /// Whether `queue` is so close to its bound that what could wait there should be given up instead. A
     /// hint, known without asking the broker.
     fn is_full(&self, queue: Queue) -> bool;

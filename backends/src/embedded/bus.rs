@@ -75,6 +75,12 @@ impl Bus for Embedded {
         }))
     }
 
+    /// Only this process publishes.
+    async fn consume_inbox(&self, _prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
+        self.status.check()?;
+        Ok(None)
+    }
+
     fn is_full(&self, queue: Queue) -> bool {
         self.queues.of(queue).is_full()
     }

@@ -99,6 +99,10 @@ impl Bus for FaultyBus {
         self.inner.consume(queue, prefetch).await
     }
 
+    async fn consume_inbox(&self, prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
+        self.inner.consume_inbox(prefetch).await
+    }
+
     async fn depth(&self, queue: Queue) -> Result<Depth, BusError> {
         self.inner.depth(queue).await
     }
