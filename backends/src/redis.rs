@@ -33,10 +33,10 @@
 //!
 //! What expires carries the time at which it does by the clock of who wrote it, and is hidden from then on;
 //! Redis itself forgets it later. Every script first asks the `marker` whether the database is still the
-//! one that was opened; where counters have a server of their own, only those of settings do. A marker is
-//! made by [`RedisStore::open`] alone, and only in a database that has neither a marker nor webhooks. A store
-//! that has found its database away stays away until the marker it knows is back; opening a new one, as a
-//! process does that starts again, takes the database as it is.
+//! one that this process knows; where counters have a server of their own, only those of settings do. A marker
+//! is made when a process reaches a database for the first time, and only if that has neither a marker nor
+//! webhooks. A store that has found its database away stays away until the marker it knows is back; starting
+//! a new one, as a process does that starts again, takes the database as it is.
 
 mod address;
 mod config;
@@ -44,6 +44,7 @@ mod counters;
 mod document;
 mod endpoint;
 mod history;
+mod keeper;
 mod link;
 mod marker;
 mod notices;
@@ -53,27 +54,30 @@ mod record;
 mod scripts;
 mod side;
 mod store;
+mod trouble;
 mod values;
 mod webhooks;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dockbell_proto::clock::Clock;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use crate::store::{Notice, StoreError};
-pub use config::{RedisConfig, RedisOpenError, RedisTimeouts};
+use crate::store::Notice;
+pub use config::{RedisConfig, RedisConfigError, RedisTimeouts};
 pub use persistence::Persistence;
 
 use counters::Counted;
 use endpoint::Endpoint;
+use keeper::Keeper;
 use link::Link;
 use marker::Marker;
-use notices::{Position, Reader};
+use notices::Reader;
 use scripts::Scripts;
 use side::Side;
+use trouble::Troubles;
 use webhooks::Webhooks;
 
 /// The most notices of changes that a slow reader may be behind; then it looks everything up again.
@@ -88,42 +92,43 @@ pub struct RedisStore {
     counters: Side,
     scripts: Arc<Scripts>,
     clock: Arc<dyn Clock>,
-    persistence: Persistence,
+    persistence: watch::Sender<Persistence>,
+    troubles: Arc<Troubles>,
     /// None once closed, so that those who listen learn of it.
     notices: Mutex<Option<broadcast::Sender<Notice>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl RedisStore {
-    /// Connects, and knows the database again from now on: what is flushed, replaced or set back afterwards
-    /// is away for this store. `clock` tells when what is kept for a time expires.
-    pub async fn open(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisOpenError> {
+    /// Connects in the background, for ever, and must be called within a runtime. Calls fail until the
+    /// database is reached, which is known again from then on: what is flushed, replaced or set back
+    /// afterwards is away for this store. `clock` tells when what is kept for a time expires.
+    pub fn start(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisConfigError> {
         let base: Arc<str> = base(&config.prefix)?.into();
         let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config)?;
         let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config)?;
-        let (mut tasks, scripts) = (JoinSet::new(), Arc::new(Scripts::new()));
-        let link = connect(&mut tasks, &endpoint).await?;
-        let unmarked = Side { link, base: Arc::clone(&base), marker: None };
-        let marker = Arc::new(claim(&unmarked, &scripts).await?);
-        let settings = Side { marker: Some(marker), ..unmarked };
-        let counters = if config.settings_url == config.counters_url {
-            settings.clone()
-        } else {
-            Side { link: connect(&mut tasks, &counting).await?, base, marker: None }
-        };
-        let persistence = Persistence::ask(&settings.link).await;
+        let mut tasks = Tasks::default();
+        let is_one = config.settings_url == config.counters_url;
+        let kept = if is_one { "settings and counters" } else { "settings" };
+        let marker = Some(Arc::new(Marker::default()));
+        let settings = tasks.keep(kept, endpoint.clone(), &base, marker);
+        let counters = if is_one { settings.clone() } else { tasks.keep("counters", counting, &base, None) };
         let sender = broadcast::Sender::new(NOTICES_LIMIT);
-        let position = Position::last(&settings, &scripts).await?;
-        let (notices, of_reader) = (sender.downgrade(), (settings.clone(), Arc::clone(&scripts)));
-        let reader = Reader { side: of_reader.0, scripts: of_reader.1, endpoint, notices };
-        tasks.spawn(reader.run(position).instrument(tracing::info_span!("redis.changes")));
-        let (notices, tasks) = (Mutex::new(Some(sender)), Mutex::new(tasks));
-        Ok(Self { settings, counters, scripts, clock, persistence, notices, tasks })
+        tasks.read(settings.clone(), endpoint, sender.downgrade());
+        let Tasks { all, scripts, troubles, persistence } = tasks;
+        let (notices, tasks) = (Mutex::new(Some(sender)), Mutex::new(all));
+        Ok(Self { settings, counters, scripts, clock, persistence, troubles, notices, tasks })
     }
 
-    /// Whether the server of settings said at the opening that it keeps them when it restarts.
+    /// Why the store does not work, or not all of it, with the server and what can be done; none while both
+    /// servers are connected and the database of settings is the one that is known.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.troubles.watch()
+    }
+
+    /// Whether the server of settings said at the latest connecting that it keeps them when it restarts.
     pub fn persistence(&self) -> Persistence {
-        self.persistence
+        *self.persistence.borrow()
     }
 
     /// Ends the tasks and waits for them. Those who listen for changes learn that there will be none; other
@@ -133,7 +138,7 @@ impl RedisStore {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
         for side in [&self.settings, &self.counters] {
-            side.link.close();
+            side.link.stay_down("the store is closed");
         }
     }
 
@@ -150,35 +155,39 @@ impl RedisStore {
     }
 }
 
-impl From<StoreError> for RedisOpenError {
-    fn from(StoreError(why): StoreError) -> Self {
-        Self::Away(why)
+/// The tasks of a store, and what they share with it.
+#[derive(Default)]
+struct Tasks {
+    all: JoinSet<()>,
+    scripts: Arc<Scripts>,
+    troubles: Arc<Troubles>,
+    persistence: watch::Sender<Persistence>,
+}
+
+impl Tasks {
+    /// Begins to keep a connection to the server of what is `kept` there.
+    fn keep(&mut self, kept: &str, endpoint: Endpoint, base: &Arc<str>, marker: Option<Arc<Marker>>) -> Side {
+        let (server, response) = (format!("{kept} on redis at {endpoint}"), endpoint.timeouts().response);
+        let link = Arc::new(Link::new(server, response, Arc::clone(&self.troubles)));
+        let side = Side { link, base: Arc::clone(base), marker };
+        let (scripts, persistence) = (Arc::clone(&self.scripts), self.persistence.clone());
+        let keeper = Keeper { side: side.clone(), scripts, endpoint, persistence };
+        self.all.spawn(keeper.run().instrument(tracing::info_span!("redis.link")));
+        side
+    }
+
+    /// Begins to read changes.
+    fn read(&mut self, side: Side, endpoint: Endpoint, notices: broadcast::WeakSender<Notice>) {
+        let reader = Reader { side, scripts: Arc::clone(&self.scripts), endpoint, notices };
+        self.all.spawn(reader.run().instrument(tracing::info_span!("redis.changes")));
     }
 }
 
-fn base(prefix: &str) -> Result<String, RedisOpenError> {
+fn base(prefix: &str) -> Result<String, RedisConfigError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if prefix.is_empty() || !prefix.bytes().all(allowed) {
         let problem = "the prefix of keys must consist of letters, digits, `-` and `_`";
-        return Err(RedisOpenError::Config(problem.to_owned()));
+        return Err(RedisConfigError(problem.to_owned()));
     }
     Ok(format!("{{{prefix}}}:"))
-}
-
-async fn connect(tasks: &mut JoinSet<()>, endpoint: &Endpoint) -> Result<Arc<Link>, RedisOpenError> {
-    let timeouts = endpoint.timeouts();
-    let link = Arc::new(Link::new(timeouts.response));
-    tasks.spawn(Arc::clone(&link).keep(endpoint.clone()).instrument(tracing::info_span!("redis.link")));
-    link.up(timeouts.connect + timeouts.response).await.map_err(RedisOpenError::Away)?;
-    Ok(link)
-}
-
-/// Reads the marker, which is made if the database is new.
-async fn claim(side: &Side, scripts: &Scripts) -> Result<Marker, StoreError> {
-    let mut call = scripts.claim.prepare_invoke();
-    for name in ["marker", "webhooks"] {
-        call.key(side.key(name));
-    }
-    let (generation, revision) = side.call(&call).await?;
-    Ok(Marker::new(generation, revision))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 
-use super::config::RedisOpenError;
+use super::config::RedisConfigError;
 
 /// A silent peer is asked after 5 s, and given up after two more questions; what is sent must be
 /// acknowledged within 5 s. Without these a half-open connection lives for a quarter of an hour.
@@ -36,8 +36,8 @@ pub(super) struct Address {
 impl Address {
     /// Reads one of the forms that [`RedisConfig`](super::config::RedisConfig) lists. An error says what is
     /// wrong with `what`, and shows nothing of the URL, which may carry a password.
-    pub(super) fn parse(what: &str, url: &str) -> Result<Self, RedisOpenError> {
-        let refuse = |problem: &str| RedisOpenError::Config(format!("{what} {problem}"));
+    pub(super) fn parse(what: &str, url: &str) -> Result<Self, RedisConfigError> {
+        let refuse = |problem: &str| RedisConfigError(format!("{what} {problem}"));
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let (tls, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
         if !matches!((tls, kind), ("redis" | "rediss", "" | "sentinel" | "cluster")) {
@@ -110,7 +110,7 @@ fn tcp_settings() -> TcpSettings {
 mod tests {
     use super::*;
 
-    fn parse(url: &str) -> Result<Address, RedisOpenError> {
+    fn parse(url: &str) -> Result<Address, RedisConfigError> {
         Address::parse("store.redis.settings_url", url)
     }
 

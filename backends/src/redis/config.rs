@@ -1,4 +1,4 @@
-//! How the store on Redis is configured, and why it may not open.
+//! How the store on Redis is configured, and why a configuration can never work.
 
 use std::time::Duration;
 
@@ -43,13 +43,7 @@ pub struct RedisConfig {
     pub timeouts: RedisTimeouts,
 }
 
-/// Why the store did not open.
+/// Nothing but another configuration helps. It shows nothing of the URLs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RedisOpenError {
-    /// Nothing but another configuration helps.
-    #[error("{0}")]
-    Config(String),
-    /// Redis cannot be used now; another try may succeed.
-    #[error("the store is away: {0}")]
-    Away(String),
-}
+#[error("{0}")]
+pub struct RedisConfigError(pub String);

@@ -29,7 +29,7 @@ pub(super) struct Counted<'a> {
 impl Counted<'_> {
     /// The verdicts of the attempts that are settled, in the order asked.
     pub(super) async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.settled);
+        let mut call = self.side.prepare(&self.scripts.settled)?;
         for attempt in attempts {
             call.key(self.settled_key(attempt));
         }
@@ -44,7 +44,7 @@ impl Counted<'_> {
 
     /// The counters of a webhook.
     pub(super) async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.health);
+        let mut call = self.side.prepare(&self.scripts.health)?;
         call.key(self.side.key(format_args!("health:{webhook}")));
         health(self.side.call(&call).await?)
     }
@@ -56,7 +56,7 @@ impl Counted<'_> {
         (registry, repository): (&Registry, &Repository),
         tags: &[Tag],
     ) -> Result<Vec<Option<Order>>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.newest);
+        let mut call = self.side.prepare(&self.scripts.newest)?;
         call.key(self.side.key(format_args!("newest:{webhook}"))).arg(self.now.as_microsecond());
         for tag in tags {
             call.arg(field(registry, repository, tag));
@@ -68,7 +68,7 @@ impl Counted<'_> {
 
     /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
     pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
-        let mut call = self.side.prepare(&self.scripts.forget);
+        let mut call = self.side.prepare(&self.scripts.forget)?;
         for kind in ["gone", "health", "newest", "newest-until", "history"] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
@@ -78,7 +78,7 @@ impl Counted<'_> {
 
     /// Counts again what is about a webhook that was removed and put again.
     pub(super) async fn revive(&self, webhook: &WebhookId) -> Result<(), StoreError> {
-        let mut call = self.side.prepare(&self.scripts.revive);
+        let mut call = self.side.prepare(&self.scripts.revive)?;
         call.key(self.side.key(format_args!("gone:{webhook}")));
         self.side.call(&call).await
     }

@@ -12,7 +12,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::address::{Address, Kind};
-use super::config::{RedisConfig, RedisOpenError, RedisTimeouts};
+use super::config::{RedisConfig, RedisConfigError, RedisTimeouts};
 
 /// Where to connect. Which server is the primary is asked at each connecting, and names are resolved anew.
 #[derive(Clone)]
@@ -26,17 +26,17 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// The server of `url`, which [`Address::parse`] describes; `what` names the URL in errors.
-    pub(super) fn parse(what: &str, url: &str, key: &Arc<str>, config: &RedisConfig) -> Result<Self, RedisOpenError> {
+    pub(super) fn parse(what: &str, url: &str, key: &Arc<str>, config: &RedisConfig) -> Result<Self, RedisConfigError> {
         let root_certificates: Option<Arc<[u8]>> = config.root_certificates.as_deref().map(Into::into);
         // Without any, nobody would be believed, which looks like a server that is away.
         let has_some = |pem: &Arc<[u8]>| String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----");
         if !root_certificates.as_ref().is_none_or(has_some) {
-            return Err(RedisOpenError::Config("the root certificates are none in PEM".to_owned()));
+            return Err(RedisConfigError("the root certificates are none in PEM".to_owned()));
         }
         let address = Address::parse(what, url)?;
         let endpoint = Self { address, key: Arc::clone(key), root_certificates, timeouts: config.timeouts };
         for server in &endpoint.address.servers {
-            let wrong = |error: RedisError| RedisOpenError::Config(format!("{what} cannot be used: {error}"));
+            let wrong = |error: RedisError| RedisConfigError(format!("{what} cannot be used: {error}"));
             endpoint.client(server.clone()).map_err(wrong)?;
         }
         Ok(endpoint)
@@ -161,6 +161,7 @@ pub(super) async fn verify(connection: &mut MultiplexedConnection) -> Result<(),
     }
 }
 
-fn late(_: tokio::time::error::Elapsed) -> RedisError {
-    RedisError::from((ErrorKind::Io, "no connection in time"))
+/// What is said when time ran out.
+pub(super) fn late(_: tokio::time::error::Elapsed) -> RedisError {
+    RedisError::from((ErrorKind::Io, "no answer in time"))
 }

@@ -33,7 +33,7 @@ impl Counted<'_> {
             (None, None) => "history".to_owned(),
         };
         let from = page::after(&query.page).map_or_else(|| "+".to_owned(), |after| format!("({after}"));
-        let mut call = self.side.prepare(&self.scripts.history);
+        let mut call = self.side.prepare(&self.scripts.history)?;
         call.key(self.side.key(index)).arg(&*self.side.base).arg(from).arg(size + 1);
         call.arg(query.state.map_or("", DeliveryState::as_str)).arg(self.history_until()).arg(LOOKED_AT);
         let (stopped_at, mut found): (String, Vec<Fields>) = self.side.call(&call).await?;
@@ -46,7 +46,7 @@ impl Counted<'_> {
 
     /// One delivery with its attempts, unless it has expired.
     pub(super) async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.delivery);
+        let mut call = self.side.prepare(&self.scripts.delivery)?;
         for kind in ["delivery", "attempts"] {
             call.key(self.side.key(format_args!("{kind}:{id}")));
         }
@@ -60,7 +60,7 @@ impl Counted<'_> {
 
     /// The next request number of a delivery that has not expired.
     pub(super) async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.take_request);
+        let mut call = self.side.prepare(&self.scripts.take_request)?;
         call.key(self.side.key(format_args!("delivery:{id}"))).arg(self.history_until());
         self.side.call(&call).await
     }

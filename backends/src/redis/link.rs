@@ -1,40 +1,39 @@
-//! The one connection that calls share, and its keeper, which makes a new one when it is lost.
+//! The one connection that calls share.
 //!
 //! The client library neither reconnects after time-outs nor when a primary became a replica. Here a
 //! connection is lost after three time-outs in a row, at once when it breaks or the server cannot take
-//! writes; then calls fail without waiting until the keeper has another one. After time-outs that is a
-//! second later at the earliest, so that a slow server costs callers little.
+//! writes; then calls fail without waiting until the [`Keeper`](super::keeper::Keeper) has another one. After
+//! time-outs that is a second later at the earliest, so that a slow server costs callers little.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::store::StoreError;
 
-use super::endpoint::{Endpoint, verify};
+use super::trouble::Troubles;
 
 /// How many calls in a row may time out before the connection is given up.
 const TIMEOUTS_ALLOWED: u32 = 3;
 /// How long calls fail at once after time-outs.
-const REST: Duration = Duration::from_secs(1);
-/// The pauses between two tries to connect are short, because one process makes few.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How often an idle connection is asked whether it still reaches a primary.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const REST: Duration = Duration::from_secs(1);
+/// What an operator can do when the database is not the one that was known.
+const WHAT_TO_DO: &str = "restore it, or restart every process of dockbell to take it as it is";
 
 /// The way to one server.
 #[derive(Debug)]
 pub(super) struct Link {
+    /// What the server is called.
+    server: String,
     state: watch::Sender<State>,
     response: Duration,
+    troubles: Arc<Troubles>,
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ struct Lost {
     rests_until: Option<Instant>,
 }
 
-struct Connected {
+pub(super) struct Connected {
     connection: MultiplexedConnection,
     timeouts_in_a_row: AtomicU32,
 }
@@ -68,15 +67,19 @@ enum Harm {
     /// The server answered, and may go on to.
     None,
     TimedOut,
+    /// It answered that the database is not the one that is meant.
+    Estranged,
     /// Nothing more is to be expected of it.
     Lost,
 }
 
 impl Link {
-    /// A way that is closed until [`Link::keep`] runs.
-    pub(super) fn new(response: Duration) -> Self {
-        let lost = Lost { why: "not connected yet".to_owned(), rests_until: None };
-        Self { state: watch::Sender::new(State::Down(lost)), response }
+    /// A way that is closed until [`Link::open`].
+    pub(super) fn new(server: String, response: Duration, troubles: Arc<Troubles>) -> Self {
+        let why = "not connected yet".to_owned();
+        troubles.report(&server, Some(&why));
+        let state = watch::Sender::new(State::Down(Lost { why, rests_until: None }));
+        Self { server, state, response, troubles }
     }
 
     /// Runs the script. Whether an error means that it had no effect is not known.
@@ -93,6 +96,15 @@ impl Link {
             State::Up(connected) => Arc::clone(connected),
             State::Down(lost) => return Err(StoreError(lost.why.clone())),
         };
+        self.with_this(&connected, ask).await
+    }
+
+    /// Gives this connection to `ask`, although another one may have taken its place.
+    pub(super) async fn with_this<T>(
+        &self,
+        connected: &Arc<Connected>,
+        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
         let mut connection = connected.connection.clone();
         match timeout(self.response, ask(&mut connection)).await {
             Ok(Ok(answer)) => {
@@ -100,12 +112,12 @@ impl Link {
                 Ok(answer)
             }
             Ok(Err(error)) => {
-                self.take_note(&connected, harm(&error), &error.to_string());
+                self.take_note(connected, harm(&error), &error.to_string());
                 Err(StoreError(error.to_string()))
             }
             Err(_) => {
                 let why = "no answer in time";
-                self.take_note(&connected, Harm::TimedOut, why);
+                self.take_note(connected, Harm::TimedOut, why);
                 Err(StoreError(why.to_owned()))
             }
         }
@@ -114,6 +126,7 @@ impl Link {
     fn take_note(&self, connected: &Arc<Connected>, harm: Harm, why: &str) {
         match harm {
             Harm::None => connected.timeouts_in_a_row.store(0, Ordering::Relaxed),
+            Harm::Estranged => self.report(connected, Some(&format!("{why}; {WHAT_TO_DO}"))),
             Harm::Lost => self.lose(connected, why, None),
             Harm::TimedOut => {
                 let before = connected.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed);
@@ -127,101 +140,82 @@ impl Link {
     /// Gives the connection up, unless that was done already.
     fn lose(&self, connected: &Arc<Connected>, why: &str, rests_until: Option<Instant>) {
         let lost = self.state.send_if_modified(|state| {
-            let is_current = matches!(state, State::Up(current) if Arc::ptr_eq(current, connected));
+            let is_current = state.is(connected);
             if is_current {
+                self.troubles.report(&self.server, Some(why));
                 *state = State::Down(Lost { why: why.to_owned(), rests_until });
             }
             is_current
         });
         if lost {
-            tracing::warn!(error = why, "lost the connection to redis");
+            tracing::warn!(server = self.server, error = why, "lost the connection to redis");
         }
     }
 
-    /// Waits until there is a connection; says why there is none if that takes longer than `patience`.
-    pub(super) async fn up(&self, patience: Duration) -> Result<(), String> {
-        let mut state = self.state.subscribe();
-        let waited = timeout(patience, state.wait_for(|state| matches!(state, State::Up(_)))).await.map(|_| ());
-        match (waited, &*self.state.borrow()) {
-            (Err(_), State::Down(lost)) => Err(lost.why.clone()),
-            _ => Ok(()),
+    /// Says what is wrong with the server, unless the connection is not that of calls any more.
+    pub(super) fn report(&self, connected: &Arc<Connected>, why: Option<&str>) {
+        let state = self.state.borrow();
+        if state.is(connected) {
+            self.troubles.report(&self.server, why);
         }
     }
 
-    /// Gives the connection up for good. Nothing may keep it any more.
-    pub(super) fn close(&self) {
-        self.state.send_replace(State::Down(Lost { why: "the store is closed".to_owned(), rests_until: None }));
-    }
-
-    /// Keeps a connection to `endpoint`, for ever. Dropping the future closes nothing and loses nothing.
-    pub(super) async fn keep(self: Arc<Self>, endpoint: Endpoint) {
-        let mut pauses = pauses();
-        loop {
-            match endpoint.connect().await {
-                Ok(connection) => {
-                    let connected = Arc::new(Connected { connection, timeouts_in_a_row: AtomicU32::new(0) });
-                    self.rest().await;
-                    self.state.send_replace(State::Up(Arc::clone(&connected)));
-                    tracing::info!(server = %endpoint, "connected to redis");
-                    let began = Instant::now();
-                    self.watch(&connected).await;
-                    if began.elapsed() > REST {
-                        pauses = self::pauses();
-                    } else {
-                        sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
-                    }
-                }
-                Err(error) => {
-                    let rests_until = None;
-                    self.state.send_replace(State::Down(Lost { why: error.to_string(), rests_until }));
-                    tracing::debug!(server = %endpoint, %error, "failed to connect to redis");
-                    sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
-                }
-            }
-        }
-    }
-
-    async fn rest(&self) {
-        let until = match &*self.state.borrow() {
+    /// Uses the connection for calls from now on, but not before those who called may try again.
+    pub(super) async fn open(&self, connection: MultiplexedConnection) -> Arc<Connected> {
+        let rests_until = match &*self.state.borrow() {
             State::Down(lost) => lost.rests_until,
             State::Up(_) => None,
         };
-        if let Some(until) = until {
+        if let Some(until) = rests_until {
             tokio::time::sleep_until(until).await;
+        }
+        let connected = Arc::new(Connected { connection, timeouts_in_a_row: AtomicU32::new(0) });
+        self.state.send_replace(State::Up(Arc::clone(&connected)));
+        tracing::info!(server = self.server, "connected to redis");
+        connected
+    }
+
+    /// Takes note of why there is no connection.
+    pub(super) fn stay_down(&self, why: &str) {
+        self.state.send_if_modified(|state| {
+            self.troubles.report(&self.server, Some(why));
+            *state = State::Down(Lost { why: why.to_owned(), rests_until: None });
+            true
+        });
+    }
+
+    /// Why there is no connection.
+    pub(super) fn why_down(&self) -> String {
+        match &*self.state.borrow() {
+            State::Down(lost) => lost.why.clone(),
+            State::Up(_) => "not connected yet".to_owned(),
         }
     }
 
-    /// Returns when the connection was given up; asks it from time to time, so that this needs no calls.
-    async fn watch(&self, connected: &Arc<Connected>) {
-        let mut state = self.state.subscribe();
-        loop {
-            tokio::select! {
-                // It cannot fail: the sender is ours.
-                _ = state.wait_for(|state| matches!(state, State::Down(_))) => return,
-                () = sleep(ASK_EVERY) => {}
-            }
-            let mut connection = connected.connection.clone();
-            match timeout(self.response, verify(&mut connection)).await {
-                Ok(Ok(())) => connected.timeouts_in_a_row.store(0, Ordering::Relaxed),
-                Ok(Err(error)) => self.take_note(connected, harm(&error), &error.to_string()),
-                Err(_) => self.take_note(connected, Harm::TimedOut, "no answer in time"),
-            }
-        }
+    /// Waits until there is a connection.
+    pub(super) async fn up(&self) {
+        // It cannot fail: the sender is ours.
+        drop(self.state.subscribe().wait_for(|state| matches!(state, State::Up(_))).await);
+    }
+
+    /// Waits until there is none.
+    pub(super) async fn down(&self) {
+        drop(self.state.subscribe().wait_for(|state| matches!(state, State::Down(_))).await);
     }
 }
 
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
+impl State {
+    fn is(&self, connected: &Arc<Connected>) -> bool {
+        matches!(self, Self::Up(current) if Arc::ptr_eq(current, connected))
+    }
 }
 
 fn harm(error: &RedisError) -> Harm {
     if error.is_timeout() {
         return Harm::TimedOut;
+    }
+    if error.code() == Some("AWAY") {
+        return Harm::Estranged;
     }
     let cannot_write = matches!(
         error.kind(),

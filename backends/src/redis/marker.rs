@@ -3,22 +3,29 @@
 //! A database that was flushed, that is another one, or that is older than it was when this process saw it
 //! last, is *away*: what it lacks may only be lost, so nothing may follow from it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redis::ToRedisArgs as _;
 
-/// What this process knows of the database. It is kept in memory alone: a process that starts anew takes
-/// the database as it finds it.
-#[derive(Debug)]
+/// What this process knows of the database: nothing until it has reached it for the first time. It is kept
+/// in memory alone: a process that starts anew takes the database as it finds it.
+#[derive(Debug, Default)]
 pub(super) struct Marker {
-    generation: String,
+    generation: OnceLock<String>,
     /// The highest revision that was seen. Each change of settings raises it by one.
     revision: AtomicU64,
 }
 
 impl Marker {
-    pub(super) fn new(generation: String, revision: u64) -> Self {
-        Self { generation, revision: AtomicU64::new(revision) }
+    /// Takes the database for the one that is meant, unless one is known already.
+    pub(super) fn know(&self, generation: String, revision: u64) {
+        self.generation.get_or_init(|| generation);
+        self.see(revision);
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.generation.get().is_some()
     }
 
     /// Takes note of a revision that the database has had.
@@ -26,9 +33,10 @@ impl Marker {
         self.revision.fetch_max(revision, Ordering::AcqRel);
     }
 
-    /// The arguments with which every script begins.
-    pub(super) fn arguments(&self) -> Vec<Vec<u8>> {
-        [self.generation.to_redis_args(), self.revision.load(Ordering::Acquire).to_redis_args()].concat()
+    /// The arguments with which every script begins; none while no database is known.
+    pub(super) fn arguments(&self) -> Option<Vec<Vec<u8>>> {
+        let generation = self.generation.get()?;
+        Some([generation.to_redis_args(), self.revision.load(Ordering::Acquire).to_redis_args()].concat())
     }
 
     /// The arguments where no marker is asked for.

@@ -1,8 +1,8 @@
 //! The reader of changes: what any process changed becomes a notice in this one.
 //!
 //! Each change is an entry of a bounded stream and carries the revision that it made, one more than the
-//! last. So a gap shows, whatever made it, and becomes [`Notice::Missed`]; so does every reconnect, but only
-//! once the database is there again, because who forgets what it knows must be able to look it up.
+//! last. So a gap shows, whatever made it, and becomes [`Notice::Missed`]; so does every connecting, but only
+//! once the database is there, because who forgets what it knows must be able to look it up.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use dockbell_proto::ids::WebhookId;
 use dockbell_proto::pattern::Pattern;
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamId, StreamReadReply};
-use redis::{RedisError, cmd};
+use redis::{FromRedisValue, ParsingError, RedisError, ScriptInvocation, Value, cmd};
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
 use crate::store::{Notice, StoreError};
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, late};
 use super::scripts::Scripts;
 use super::side::Side;
 
@@ -45,51 +45,70 @@ pub(super) struct Reader {
 }
 
 impl Position {
-    /// Where the changes stand now.
-    pub(super) async fn last(side: &Side, scripts: &Scripts) -> Result<Self, StoreError> {
-        let mut call = side.prepare(&scripts.position);
+    /// The question where the changes stand now.
+    pub(super) fn question<'a>(side: &Side, scripts: &'a Scripts) -> Result<ScriptInvocation<'a>, StoreError> {
+        let mut call = side.prepare(&scripts.position)?;
         call.key(side.key("changes"));
-        let (revision, entry) = side.call(&call).await?;
+        Ok(call)
+    }
+}
+
+impl FromRedisValue for Position {
+    fn from_redis_value(answer: Value) -> Result<Self, ParsingError> {
+        let (revision, entry) = redis::from_redis_value(answer)?;
         Ok(Self { revision, entry })
     }
 }
 
 impl Reader {
-    /// Reads from `position` on until nobody can listen any more.
-    pub(super) async fn run(self, mut position: Position) {
+    /// Reads until nobody can listen any more.
+    pub(super) async fn run(self) {
         loop {
-            if let Err(error) = self.follow(&mut position).await {
-                tracing::warn!(%error, "failed to read the changes of webhooks");
+            self.side.link.up().await;
+            match self.follow().await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "the changes of webhooks cannot be read"),
             }
-            position = loop {
-                sleep(PAUSE).await;
-                match Position::last(&self.side, &self.scripts).await {
-                    Ok(position) => break position,
-                    Err(error) => tracing::debug!(%error, "the changes of webhooks cannot be read yet"),
-                }
-            };
-            if !self.tell(Notice::Missed) {
-                return;
-            }
+            sleep(PAUSE).await;
         }
     }
 
-    /// Reads over one connection until it fails, or until it no longer leads to the changes.
-    async fn follow(&self, position: &mut Position) -> Result<(), StoreError> {
+    /// Reads over one connection until it fails, or until it no longer leads to the changes. Changes were
+    /// missed before it begins.
+    async fn follow(&self) -> Result<(), StoreError> {
         let failed = |error: RedisError| StoreError(error.to_string());
         let mut connection = self.endpoint.connect_to_wait(WAIT).await.map_err(failed)?;
-        loop {
-            let entries = self.read(&mut connection, position).await.map_err(failed)?;
+        let mut position = self.position(&mut connection).await?;
+        let mut is_heard = self.tell(Notice::Missed);
+        while is_heard {
+            let entries = self.read(&mut connection, &position).await.map_err(failed)?;
             if entries.is_empty() {
-                let now = Position::last(&self.side, &self.scripts).await?;
-                if now != *position && !self.is_on_its_way(&mut connection, position).await.map_err(failed)? {
+                let now = self.position(&mut connection).await?;
+                if now != position && !self.is_on_its_way(&mut connection, &position).await.map_err(failed)? {
                     return Err(StoreError("changes are missing".to_owned()));
                 }
             }
             for entry in entries {
-                self.pass_on(&entry, position);
+                is_heard = self.pass_on(&entry, &mut position);
             }
         }
+        Ok(())
+    }
+
+    async fn position(&self, connection: &mut MultiplexedConnection) -> Result<Position, StoreError> {
+        let question = Position::question(&self.side, &self.scripts)?;
+        self.within(Duration::ZERO, question.invoke_async(connection))
+            .await
+            .map_err(|error| StoreError(error.to_string()))
+    }
+
+    /// The answer, if it comes within the time-out and what the server was asked to wait.
+    async fn within<T>(
+        &self,
+        waiting: Duration,
+        answer: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, RedisError> {
+        timeout(waiting + self.endpoint.timeouts().response, answer).await.map_err(late)?
     }
 
     /// Whether there is something to read after all.
@@ -100,8 +119,9 @@ impl Reader {
     ) -> Result<bool, RedisError> {
         let key = self.side.key("changes");
         let after = format!("({}", position.entry);
-        let found: Vec<redis::Value> =
-            cmd("XRANGE").arg(key).arg(after).arg("+").arg("COUNT").arg(1).query_async(connection).await?;
+        let mut range = cmd("XRANGE");
+        range.arg(key).arg(after).arg("+").arg("COUNT").arg(1);
+        let found: Vec<Value> = self.within(Duration::ZERO, range.query_async(connection)).await?;
         Ok(!found.is_empty())
     }
 
@@ -113,20 +133,19 @@ impl Reader {
         let mut read = cmd("XREAD");
         read.arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(u64::try_from(WAIT.as_millis()).unwrap_or(1));
         read.arg("STREAMS").arg(self.side.key("changes")).arg(&position.entry);
-        let late = |_| RedisError::from((redis::ErrorKind::Io, "no answer in time"));
-        let limit = WAIT + self.endpoint.timeouts().response;
-        let reply: Option<StreamReadReply> = timeout(limit, read.query_async(connection)).await.map_err(late)??;
+        let reply: Option<StreamReadReply> = self.within(WAIT, read.query_async(connection)).await?;
         Ok(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect())
     }
 
-    fn pass_on(&self, entry: &StreamId, position: &mut Position) {
+    /// Says whether anyone may still listen.
+    fn pass_on(&self, entry: &StreamId, position: &mut Position) -> bool {
         let revision: Option<u64> = entry.get("revision");
         let is_next = revision == Some(position.revision + 1);
         let notice = notice(entry).filter(|_| is_next).unwrap_or(Notice::Missed);
         position.entry.clone_from(&entry.id);
         position.revision = revision.unwrap_or(position.revision);
         self.side.see(position.revision);
-        self.tell(notice);
+        self.tell(notice)
     }
 
     /// Says whether anyone may still listen.

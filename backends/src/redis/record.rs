@@ -62,7 +62,7 @@ impl Counted<'_> {
     /// settled.
     pub(super) async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
         let (webhook, delivery) = (&attempt.delivery.webhook, &attempt.delivery.id);
-        let mut call = self.side.prepare(&self.scripts.record);
+        let mut call = self.side.prepare(&self.scripts.record)?;
         call.key(self.settled_key(&attempt.delivery.attempt_id()));
         for kind in ["gone", "health", "newest", "newest-until", "history"] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));

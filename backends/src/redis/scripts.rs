@@ -9,8 +9,8 @@ macro_rules! scripts {
         /// Every script.
         pub(super) struct Scripts { $($(#[$doc])* pub(super) $name: Script,)+ }
 
-        impl Scripts {
-            pub(super) fn new() -> Self {
+        impl Default for Scripts {
+            fn default() -> Self {
                 Self { $($name: Script::new(concat!($(include_str!(concat!("lua/", $part, ".lua")), "\n"),+)),)+ }
             }
         }

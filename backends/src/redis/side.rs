@@ -25,12 +25,16 @@ impl Side {
         format!("{}{name}", self.base)
     }
 
-    /// A call of `script` with what its guard needs; the other keys and arguments follow.
-    pub(super) fn prepare<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+    /// A call of `script` with what its guard needs; the other keys and arguments follow. It fails until the
+    /// database was reached for the first time: a call without a marker would take any for the right one.
+    pub(super) fn prepare<'a>(&self, script: &'a Script) -> Result<ScriptInvocation<'a>, StoreError> {
+        let guard = match &self.marker {
+            Some(marker) => marker.arguments().ok_or_else(|| StoreError(self.link.why_down()))?,
+            None => Marker::none(),
+        };
         let mut call = script.prepare_invoke();
-        call.key(self.key("marker"));
-        call.arg(self.marker.as_ref().map_or_else(Marker::none, |marker| marker.arguments()));
-        call
+        call.key(self.key("marker")).arg(guard);
+        Ok(call)
     }
 
     pub(super) async fn call<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {

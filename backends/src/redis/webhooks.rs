@@ -55,7 +55,7 @@ impl Webhooks<'_> {
     }
 
     async fn put(&self, before: &str, webhook: &Webhook) -> Result<(bool, String, u64, bool), StoreError> {
-        let mut call = self.side.prepare(&self.scripts.put);
+        let mut call = self.side.prepare(&self.scripts.put)?;
         self.keys_of_changes(&mut call);
         call.arg(webhook.id.as_str()).arg(before).arg(document::write(webhook)?).arg(document::place(webhook));
         call.arg(webhook.pattern.to_string()).arg(CHANGES_KEPT);
@@ -70,7 +70,7 @@ impl Webhooks<'_> {
 
     /// Removes a webhook, of which a tombstone stays; says whether there was one.
     pub(super) async fn remove(&self, id: &WebhookId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.remove);
+        let mut call = self.side.prepare(&self.scripts.remove)?;
         self.keys_of_changes(&mut call);
         let now = now.as_microsecond();
         call.arg(id.as_str()).arg(now).arg(now.saturating_sub(values::micros(TOMBSTONE_KEPT))).arg(CHANGES_KEPT);
@@ -84,7 +84,7 @@ impl Webhooks<'_> {
     }
 
     async fn text(&self, id: &WebhookId) -> Result<Option<String>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.find);
+        let mut call = self.side.prepare(&self.scripts.find)?;
         call.key(self.side.key("webhooks")).arg(id.as_str());
         self.side.call(&call).await
     }
@@ -108,7 +108,7 @@ impl Webhooks<'_> {
     }
 
     async fn range(&self, index: &str, (from, to): (&str, &str), limit: usize) -> Result<Vec<Webhook>, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.range);
+        let mut call = self.side.prepare(&self.scripts.range)?;
         call.key(self.side.key("webhooks")).key(self.side.key(index));
         call.arg(from).arg(to).arg(i64::try_from(limit).unwrap_or(-1));
         let texts: Vec<String> = self.side.call(&call).await?;
@@ -122,7 +122,7 @@ impl Webhooks<'_> {
         repository: &Repository,
         candidate: Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.first_seen);
+        let mut call = self.side.prepare(&self.scripts.first_seen)?;
         call.key(self.side.key("repositories"));
         call.arg(format!("{registry} {repository}")).arg(candidate.as_microsecond());
         values::time("first time", self.side.call(&call).await?)

@@ -1,90 +1,26 @@
 //! What can happen to a Redis, and to the way there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_backends::redis::{RedisConfig, RedisOpenError, RedisStore};
-use dockbell_backends::store::{AttemptRecord, HistoryQuery, Notice, PageRequest, Store, StoreError};
-use dockbell_proto::delivery::Delivery;
-use dockbell_proto::names::{Registry, Repository};
-use dockbell_proto::outcome::{Outcome, Verdict};
-use dockbell_proto::pattern::Pattern;
+use dockbell_backends::redis::{RedisConfig, RedisStore};
+use dockbell_backends::store::{Notice, Store as _};
 use dockbell_proto::secret::Secret;
-use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
+use dockbell_proto::webhook::Webhook;
 use dockbell_testkit::proxy::Proxy;
 use dockbell_testkit::redis::RedisServer;
-use dockbell_testkit::sample;
 use dockbell_testkit::wait::until;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::harness::clock;
-use crate::redis_harness::{config, open};
-
-fn webhook(number: u8) -> Webhook {
-    sample::webhook(number, "team/app", Format::Dockerhub, "https://receiver.test/hook")
-}
-
-fn owed(webhook: &Webhook, id: &str) -> Delivery {
-    sample::delivery(&webhook.id, &sample::batch(id, "team/app", &["latest"]))
-}
-
-fn failed(delivery: Delivery) -> AttemptRecord {
-    AttemptRecord {
-        delivery,
-        at: sample::moment(),
-        took: Duration::from_millis(120),
-        outcome: Outcome::Refused { status: 500, retry_after: None },
-        verdict: Verdict::Retry { at: sample::moment() + Duration::from_mins(1) },
-        excerpt: None,
-    }
-}
+use crate::redis_harness::{assert_away, call_all, config, failed, open, owed, started, until_answered, webhook};
 
 async fn open_by_proxy(server: &RedisServer) -> (Proxy, RedisStore) {
     let proxy = Proxy::start(server.addr()).await;
     let url = Secret::new(format!("redis://{}", proxy.addr()));
     let of_proxy = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(server) };
-    (proxy, RedisStore::open(&of_proxy, clock()).await.unwrap())
-}
-
-/// Every call of the port, and how each ended.
-async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
-    let (webhook, patch) = (webhook(9), WebhookPatch::default());
-    let delivery = owed(&webhook, "any");
-    let content = &delivery.content;
-    let (registry, repository) = (Registry::parse("hub.test").unwrap(), Repository::parse("a").unwrap());
-    let tags = [content.changes[0].tag.clone()];
-    let page = PageRequest { after: None, limit: 10 };
-    BTreeMap::from([
-        ("put_webhook", store.put_webhook(&webhook).await.err()),
-        ("patch_webhook", store.patch_webhook(&webhook.id, &patch, sample::moment()).await.err()),
-        ("remove_webhook", store.remove_webhook(&webhook.id).await.err()),
-        ("webhook", store.webhook(&webhook.id).await.err()),
-        ("webhooks", store.webhooks(&page).await.err()),
-        ("webhooks_on", store.webhooks_on(&Pattern::Everything).await.err()),
-        ("first_seen", store.first_seen(&registry, &repository, sample::moment()).await.err()),
-        ("record", store.record(&failed(delivery.clone())).await.err()),
-        ("settled", store.settled(&[delivery.attempt_id()]).await.err()),
-        ("health", store.health(&webhook.id).await.err()),
-        ("newest", store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.err()),
-        ("history", store.history(&HistoryQuery::default()).await.err()),
-        ("delivery", store.delivery(&delivery.id).await.err()),
-        ("take_request", store.take_request(&delivery.id).await.err()),
-    ])
-}
-
-async fn assert_away(store: &RedisStore, why: &str) {
-    for (call, error) in call_all(store).await {
-        let error = error.unwrap_or_else(|| panic!("{call} was answered"));
-        assert!(error.to_string().contains(why), "{call}: {error}");
-    }
-}
-
-async fn until_answered(store: &RedisStore, within: Duration) {
-    let began = Instant::now();
-    until("an answer", || async { store.webhook(&webhook(1).id).await.ok() }).await;
-    assert!(began.elapsed() < within, "it took {:?}", began.elapsed());
+    (proxy, started(&of_proxy, clock()).await)
 }
 
 const RECORDS: u32 = 60;
@@ -278,7 +214,7 @@ async fn a_restart_loses_nothing_and_scripts_are_loaded_again() {
 async fn counters_that_were_lost_stop_nothing() {
     let (settings, counters) = (RedisServer::start().await, RedisServer::start().await);
     let config = RedisConfig { counters_url: Secret::new(counters.url()), ..config(&settings) };
-    let store = RedisStore::open(&config, clock()).await.unwrap();
+    let store = started(&config, clock()).await;
     store.put_webhook(&webhook(1)).await.unwrap();
     for id in ["a", "b"] {
         store.record(&failed(owed(&webhook(1), id))).await.unwrap();
@@ -326,30 +262,6 @@ async fn who_listens_learns_that_the_store_is_closed() {
     assert_eq!(changes.next().await, None);
     assert_eq!(store.changes().next().await, None);
     assert_away(&store, "the store is closed").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_opening_says_what_is_wrong() {
-    let mut server = RedisServer::start().await;
-    let config = config(&server);
-    server.run(&["SET", "{dockbell}:webhooks", "x"]).await;
-    let error = RedisStore::open(&config, clock()).await.unwrap_err();
-    assert!(error.to_string().contains("webhooks and no marker"), "{error}");
-    let wrong = RedisConfig { prefix: "a{b}".to_owned(), ..config.clone() };
-    assert!(matches!(RedisStore::open(&wrong, clock()).await, Err(RedisOpenError::Config(_))));
-    server.kill().await;
-    let error = RedisStore::open(&config, clock()).await.unwrap_err();
-    assert!(matches!(error, RedisOpenError::Away(_)), "{error:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn persistence_is_what_the_server_says() {
-    let server = RedisServer::start().await;
-    assert_eq!(open(&server).await.persistence().is_safe(), Some(true));
-    server.run(&["CONFIG", "SET", "appendonly", "no"]).await;
-    assert_eq!(open(&server).await.persistence().is_safe(), Some(false));
-    server.run(&["ACL", "SETUSER", "default", "-config"]).await;
-    assert_eq!(open(&server).await.persistence().is_safe(), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

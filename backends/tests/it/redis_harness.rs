@@ -1,17 +1,26 @@
 //! Stores on a Redis of their own to test.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::redis::{RedisConfig, RedisStore, RedisTimeouts};
-use dockbell_backends::store::Store;
+use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Store, StoreError};
 use dockbell_proto::clock::Clock;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::names::{Registry, Repository};
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::pattern::Pattern;
 use dockbell_proto::secret::Secret;
+use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::clock::ManualClock;
 use dockbell_testkit::conformance::store::StoreHarness;
 use dockbell_testkit::redis::RedisServer;
+use dockbell_testkit::sample;
+use dockbell_testkit::wait::until;
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::clock;
 
@@ -26,7 +35,75 @@ pub(crate) fn config(server: &RedisServer) -> RedisConfig {
 }
 
 pub(crate) async fn open(server: &RedisServer) -> RedisStore {
-    RedisStore::open(&config(server), clock()).await.unwrap()
+    started(&config(server), clock()).await
+}
+
+/// A store that has reached its servers, and has told those who listen that they missed what was before.
+pub(crate) async fn started(config: &RedisConfig, clock: Arc<dyn Clock>) -> RedisStore {
+    let store = RedisStore::start(config, clock).unwrap();
+    let mut changes = store.changes();
+    store.trouble().wait_for(Option::is_none).await.unwrap();
+    // On a machine that stands still, it was told before anybody could listen.
+    drop(timeout(Duration::from_secs(5), changes.next()).await);
+    store
+}
+
+pub(crate) fn webhook(number: u8) -> Webhook {
+    sample::webhook(number, "team/app", Format::Dockerhub, "https://receiver.test/hook")
+}
+
+pub(crate) fn owed(webhook: &Webhook, id: &str) -> Delivery {
+    sample::delivery(&webhook.id, &sample::batch(id, "team/app", &["latest"]))
+}
+
+pub(crate) fn failed(delivery: Delivery) -> AttemptRecord {
+    AttemptRecord {
+        delivery,
+        at: sample::moment(),
+        took: Duration::from_millis(120),
+        outcome: Outcome::Refused { status: 500, retry_after: None },
+        verdict: Verdict::Retry { at: sample::moment() + Duration::from_mins(1) },
+        excerpt: None,
+    }
+}
+
+/// Every call of the port, and how each ended.
+pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
+    let (webhook, patch) = (webhook(9), WebhookPatch::default());
+    let delivery = owed(&webhook, "any");
+    let content = &delivery.content;
+    let (registry, repository) = (Registry::parse("hub.test").unwrap(), Repository::parse("a").unwrap());
+    let tags = [content.changes[0].tag.clone()];
+    let page = PageRequest { after: None, limit: 10 };
+    BTreeMap::from([
+        ("put_webhook", store.put_webhook(&webhook).await.err()),
+        ("patch_webhook", store.patch_webhook(&webhook.id, &patch, sample::moment()).await.err()),
+        ("remove_webhook", store.remove_webhook(&webhook.id).await.err()),
+        ("webhook", store.webhook(&webhook.id).await.err()),
+        ("webhooks", store.webhooks(&page).await.err()),
+        ("webhooks_on", store.webhooks_on(&Pattern::Everything).await.err()),
+        ("first_seen", store.first_seen(&registry, &repository, sample::moment()).await.err()),
+        ("record", store.record(&failed(delivery.clone())).await.err()),
+        ("settled", store.settled(&[delivery.attempt_id()]).await.err()),
+        ("health", store.health(&webhook.id).await.err()),
+        ("newest", store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.err()),
+        ("history", store.history(&HistoryQuery::default()).await.err()),
+        ("delivery", store.delivery(&delivery.id).await.err()),
+        ("take_request", store.take_request(&delivery.id).await.err()),
+    ])
+}
+
+pub(crate) async fn assert_away(store: &RedisStore, why: &str) {
+    for (call, error) in call_all(store).await {
+        let error = error.unwrap_or_else(|| panic!("{call} was answered"));
+        assert!(error.to_string().contains(why), "{call}: {error}");
+    }
+}
+
+pub(crate) async fn until_answered(store: &RedisStore, within: Duration) {
+    let began = Instant::now();
+    until("an answer", || async { store.webhook(&webhook(1).id).await.ok() }).await;
+    assert!(began.elapsed() < within, "it took {:?}", began.elapsed());
 }
 
 /// Two stores on one server, as two processes have them.
@@ -40,8 +117,8 @@ impl RedisStores {
     pub(crate) async fn open() -> Self {
         let (server, clock) = (RedisServer::start().await, clock());
         let config = config(&server);
-        let open = || RedisStore::open(&config, Arc::<ManualClock>::clone(&clock));
-        let stores = (Arc::new(open().await.unwrap()), Arc::new(open().await.unwrap()));
+        let open = || started(&config, Arc::<ManualClock>::clone(&clock));
+        let stores = (Arc::new(open().await), Arc::new(open().await));
         Self { _server: server, clock, stores }
     }
 }

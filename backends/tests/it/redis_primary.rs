@@ -11,7 +11,7 @@ use dockbell_testkit::sample;
 use dockbell_testkit::wait::until;
 
 use crate::harness::clock;
-use crate::redis_harness::config;
+use crate::redis_harness::{config, started};
 
 fn webhook(number: u8) -> Webhook {
     sample::webhook(number, "*", Format::Batch, "https://receiver.test/")
@@ -20,7 +20,7 @@ fn webhook(number: u8) -> Webhook {
 async fn open(server: &RedisServer, url: &str) -> RedisStore {
     let url = Secret::new(url);
     let config = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(server) };
-    RedisStore::open(&config, clock()).await.unwrap()
+    started(&config, clock()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

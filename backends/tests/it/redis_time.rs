@@ -16,13 +16,13 @@ use dockbell_testkit::redis::RedisServer;
 use dockbell_testkit::sample;
 
 use crate::harness::clock;
-use crate::redis_harness::config;
+use crate::redis_harness::{config, started};
 
 const DAY: Duration = Duration::from_hours(24);
 
 async fn open_at(server: &RedisServer, clock: &Arc<ManualClock>) -> RedisStore {
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    RedisStore::open(&config(server), clock).await.unwrap()
+    started(&config(server), clock).await
 }
 
 fn webhook() -> Webhook {

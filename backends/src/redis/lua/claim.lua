@@ -2,7 +2,7 @@
 local marker = redis.call('HMGET', KEYS[1], 'generation', 'revision')
 if not marker[1] then
   if redis.call('EXISTS', KEYS[2]) == 1 then
-    return redis.error_reply('AWAY the database has webhooks and no marker')
+    return redis.error_reply('AWAY the database has webhooks and no marker: restore it, or set another prefix')
   end
   local now = redis.call('TIME')
   local generation = redis.sha1hex(now[1] .. '.' .. now[2] .. redis.call('INFO', 'server'))
