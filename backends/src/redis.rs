@@ -53,6 +53,7 @@ mod persistence;
 mod record;
 mod scripts;
 mod side;
+mod stats;
 mod store;
 mod trouble;
 mod values;
@@ -68,6 +69,7 @@ use tracing::Instrument as _;
 use crate::store::Notice;
 pub use config::{RedisConfig, RedisConfigError, RedisTimeouts};
 pub use persistence::Persistence;
+pub use stats::{RedisServerStats, RedisStats};
 
 use counters::Counted;
 use endpoint::Endpoint;
@@ -129,6 +131,13 @@ impl RedisStore {
     /// Whether the server of settings said at the latest connecting that it keeps them when it restarts.
     pub fn persistence(&self) -> Persistence {
         *self.persistence.borrow()
+    }
+
+    /// What was counted of the servers so far.
+    pub fn stats(&self) -> RedisStats {
+        let (settings, counters) = (&self.settings.link, &self.counters.link);
+        let counters = (!Arc::ptr_eq(settings, counters)).then(|| counters.stats());
+        RedisStats { settings: settings.stats(), counters }
     }
 
     /// Ends the tasks and waits for them. Those who listen for changes learn that there will be none; other

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::store::StoreError;
 
+use super::stats::{RedisServerStats, Tally};
 use super::trouble::Troubles;
 
 /// How many calls in a row may time out before the connection is given up.
@@ -34,6 +35,7 @@ pub(super) struct Link {
     state: watch::Sender<State>,
     response: Duration,
     troubles: Arc<Troubles>,
+    tally: Tally,
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +81,7 @@ impl Link {
         let why = "not connected yet".to_owned();
         troubles.report(&server, Some(&why));
         let state = watch::Sender::new(State::Down(Lost { why, rests_until: None }));
-        Self { server, state, response, troubles }
+        Self { server, state, response, troubles, tally: Tally::default() }
     }
 
     /// Runs the script. Whether an error means that it had no effect is not known.
@@ -129,6 +131,7 @@ impl Link {
             Harm::Estranged => self.report(connected, Some(&format!("{why}; {WHAT_TO_DO}"))),
             Harm::Lost => self.lose(connected, why, None),
             Harm::TimedOut => {
+                self.tally.timed_out();
                 let before = connected.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed);
                 if before + 1 >= TIMEOUTS_ALLOWED {
                     self.lose(connected, why, Some(Instant::now() + REST));
@@ -171,6 +174,7 @@ impl Link {
         }
         let connected = Arc::new(Connected { connection, timeouts_in_a_row: AtomicU32::new(0) });
         self.state.send_replace(State::Up(Arc::clone(&connected)));
+        self.tally.connected();
         tracing::info!(server = self.server, "connected to redis");
         connected
     }
@@ -182,6 +186,10 @@ impl Link {
             *state = State::Down(Lost { why: why.to_owned(), rests_until: None });
             true
         });
+    }
+
+    pub(super) fn stats(&self) -> RedisServerStats {
+        self.tally.read()
     }
 
     /// Why there is no connection.

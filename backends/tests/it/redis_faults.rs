@@ -124,6 +124,9 @@ async fn connections_that_lead_nowhere_are_replaced() {
     // The first call is made on a connection that nobody has found out about yet.
     store.webhook(&webhook(1).id).await.unwrap_err();
     until_answered(&store, Duration::from_secs(5)).await;
+    let stats = store.stats();
+    assert_eq!((stats.settings.connections, stats.counters), (2, None));
+    assert!(stats.settings.timeouts >= 3, "{stats:?}");
     let notice = timeout(Duration::from_secs(5), changes.next()).await.unwrap().unwrap();
     assert_eq!(notice, Notice::Missed, "that of changes too");
     store.put_webhook(&webhook(1)).await.unwrap();
@@ -224,6 +227,8 @@ async fn counters_that_were_lost_stop_nothing() {
     assert_eq!(store.record(&failed(owed(&webhook(1), "c"))).await.unwrap().health.consecutive_failures, 1);
     assert_eq!(store.webhook(&webhook(1).id).await.unwrap(), Some(webhook(1)));
     assert_eq!(settings.run(&["EXISTS", "{dockbell}:history"]).await, "0");
+    let stats = store.stats();
+    assert!(stats.settings.connections > 0 && stats.counters.is_some_and(|of| of.connections > 0), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
