@@ -11,6 +11,7 @@ pub mod fold;
 pub mod intake;
 pub mod metrics;
 pub mod publish;
+mod reader;
 pub mod settings;
 pub mod source;
 pub mod stamp;
