@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::Bus;
-use dockbell_backends::bus::{Queue, Receipt, Received};
+use dockbell_backends::bus::{Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
-use crate::custody::{Share, split};
-use crate::decode::{decode_message, decode_orphan};
+use crate::custody::{Share, acknowledge, bury, split};
 use crate::fold::{fold, weight};
 use crate::metrics::Metrics;
-use crate::publish::{SOURCE_HEADER, publish_batch};
+use crate::publish::publish_batch;
+use crate::reader::Reader;
 use crate::source::Sources;
 use crate::window::{Closed, Moment, WindowPolicy, Windows};
 
@@ -56,6 +56,7 @@ struct Published {
 
 struct Running {
     collector: Collector,
+    reader: Reader,
     windows: Windows<Share>,
     publishing: JoinSet<Published>,
     burying: JoinSet<()>,
@@ -68,6 +69,7 @@ impl Collector {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), BoxError> {
         let mut consumer = self.bus.consume(Queue::Events, self.prefetch).await?;
         let mut running = Running {
+            reader: Reader::new(Arc::clone(&self.sources), Arc::clone(&self.clock)),
             windows: Windows::new(self.policy),
             publishing: JoinSet::new(),
             burying: JoinSet::new(),
@@ -111,7 +113,7 @@ impl Running {
 
     /// Puts the events of a message into their windows.
     async fn take(&mut self, message: Received) {
-        let events = match self.decode(&message) {
+        let events = match self.reader.read(&message) {
             Ok(events) => events,
             Err(reason) => return self.give_up(message, reason),
         };
@@ -131,42 +133,10 @@ impl Running {
         self.relieve();
     }
 
-    fn decode(&self, message: &Received) -> Result<Vec<Event>, String> {
-        let sources = &self.collector.sources;
-        let decoded = match sources.named_or_default(message.header(SOURCE_HEADER)) {
-            Some(source) => decode_message(source, &message.body).map_err(|error| error.to_string())?,
-            None => decode_orphan(sources.default(), &message.body)
-                .map_err(|_| format!("the header {SOURCE_HEADER} names a source that is not configured"))?,
-        };
-        match decoded.rejected.first() {
-            Some(reason) if decoded.events.is_empty() => Err((*reason).to_owned()),
-            Some(reason) => {
-                let rejected = decoded.rejected.len();
-                tracing::warn!(
-                    message.id = message.id,
-                    rejected,
-                    reason,
-                    "parts of a message are no events and are dropped"
-                );
-                Ok(decoded.events)
-            }
-            None => Ok(decoded.events),
-        }
-    }
-
     /// Buries a message in the background, so that a flood of them holds nothing up.
     fn give_up(&mut self, message: Received, reason: String) {
         let metrics = self.collector.metrics.clone();
-        self.burying.spawn(async move {
-            let id = message.id;
-            match message.receipt.dead_letter(reason.clone()).await {
-                Ok(()) => {
-                    metrics.dead_lettered();
-                    tracing::error!(message.id = id, reason, "a message is no event and is kept as a dead letter");
-                }
-                Err(error) => tracing::warn!(message.id = id, error = %error, "a dead letter could not be stored; its message comes back"),
-            }
-        });
+        self.burying.spawn(async move { bury(message, reason, &metrics).await });
     }
 
     /// When most of what the bus hands out is held, the oldest windows close, or no message could come that
@@ -240,14 +210,6 @@ impl Running {
             tracing::warn!("batches could not be published in time; their events are taken up again after the restart");
             Ok(())
         })
-    }
-}
-
-/// Acknowledges a message. If that fails the bus hands it out again, and its events are recognised.
-async fn acknowledge(receipt: Option<Receipt>) {
-    let Some(receipt) = receipt else { return };
-    if let Err(error) = receipt.ack().await {
-        tracing::debug!(error = %error, "a message could not be settled and comes back");
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dockbell_backends::bus::Receipt;
+use dockbell_backends::bus::{Receipt, Received};
+
+use crate::metrics::Metrics;
 
 /// One event's share of a receipt. When the last share is settled, so is the message. A share that is
 /// dropped instead makes the message come back.
@@ -36,6 +38,28 @@ impl Share {
         let mut custody = self.custody.lock().unwrap_or_else(PoisonError::into_inner);
         custody.unsettled = custody.unsettled.saturating_sub(1);
         if custody.unsettled == 0 { custody.receipt.take() } else { None }
+    }
+}
+
+/// Acknowledges a message. If that fails the bus hands it out again, and its events are recognised.
+pub(crate) async fn acknowledge(receipt: Option<Receipt>) {
+    let Some(receipt) = receipt else { return };
+    if let Err(error) = receipt.ack().await {
+        tracing::debug!(error = %error, "a message could not be settled and comes back");
+    }
+}
+
+/// Gives a message up: it is kept as a dead letter with its reason, or it comes back.
+pub(crate) async fn bury(message: Received, reason: String, metrics: &Metrics) {
+    let id = message.id;
+    match message.receipt.dead_letter(reason.clone()).await {
+        Ok(()) => {
+            metrics.dead_lettered();
+            tracing::error!(message.id = id, reason, "a message is no event and is kept as a dead letter");
+        }
+        Err(error) => {
+            tracing::warn!(message.id = id, error = %error, "a dead letter could not be stored; its message comes back");
+        }
     }
 }
 

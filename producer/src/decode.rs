@@ -17,36 +17,53 @@ pub struct Decoded {
     pub rejected: Vec<&'static str>,
 }
 
+/// The largest body that is read, in bytes. The references of a large index make the largest ones.
+pub const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// The most entries of one body that are taken. Registries send one; more could not become durable in the time
 /// that a registry waits.
 const ENTRIES_LIMIT: usize = 1000;
+const TOO_MANY: &str = "a body may hold at most 1000 events";
 
 /// Decodes a body that `source` sent. Every report gets a `stamp` of its own, and its source is this one,
 /// whatever it says.
 pub fn decode_body(source: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
     let entries = decode(source.format, body)?;
     let taken = entries.into_iter().enumerate().map(|(place, entry)| match entry {
-        Ok(_) if place >= ENTRIES_LIMIT => Err("a body may hold at most 1000 events"),
+        Ok(_) if place >= ENTRIES_LIMIT => Err(TOO_MANY),
         Ok(report) => Ok(Report { received_at: Some(stamp()), source: Some(source.name.clone()), ..report }),
         Err(reason) => Err(reason),
     });
     Ok(dispose(source, taken))
 }
 
-/// Decodes a message of the events queue. It may be native whatever its source sends, because an intake puts
-/// native events there.
-pub fn decode_message(source: &Source, body: &[u8]) -> Result<Decoded, DecodeError> {
-    let format = match source.format {
-        InputFormat::Native => InputFormat::Native,
-        InputFormat::Distribution | InputFormat::Auto => InputFormat::Auto,
-    };
-    Ok(dispose(source, decode(format, body)?.into_iter()))
+/// Decodes a message of the bus, which anybody may have published. Its body decides the format, whatever its
+/// source sends to an intake: an intake puts native events there, and what can be read is not given up. Reports
+/// without any time get a `stamp`.
+///
+/// A body with too many entries is rejected as a whole, because nobody would be told of the part that is missing.
+pub fn decode_message(source: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
+    let entries = decode(InputFormat::Auto, body)?;
+    if entries.len() > ENTRIES_LIMIT {
+        return Ok(Decoded { rejected: vec![TOO_MANY], ..Decoded::default() });
+    }
+    Ok(dispose(source, stamped(entries, &stamp)))
 }
 
-/// Decodes a message of the events queue whose source is not configured any more: what an intake of ours once
-/// accepted from it is complete in itself. `other` stands in for what the configuration would say.
-pub fn decode_orphan(other: &Source, body: &[u8]) -> Result<Decoded, DecodeError> {
-    Ok(dispose(other, decode(InputFormat::Native, body)?.into_iter()))
+/// Decodes a message of the bus whose source is not configured any more: what an intake of ours once accepted
+/// from it is complete in itself. `other` stands in for what the configuration would say.
+pub fn decode_orphan(other: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
+    Ok(dispose(other, stamped(decode(InputFormat::Native, body)?, &stamp)))
+}
+
+/// A report that knows when it happened keeps that: a stamp would make an older push that comes again the newer
+/// one. One that does not would lose against every other.
+fn stamped(entries: Vec<Entry>, stamp: &impl Fn() -> Timestamp) -> impl Iterator<Item = Entry> {
+    entries.into_iter().map(|entry| {
+        let report = entry?;
+        let knows_when = report.received_at.or(report.time).is_some_and(|at| at > Timestamp::UNIX_EPOCH);
+        let received_at = if knows_when { report.received_at } else { Some(stamp()) };
+        Ok(Report { received_at, ..report })
+    })
 }
 
 fn dispose(source: &Source, entries: impl Iterator<Item = Entry>) -> Decoded {

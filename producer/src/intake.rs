@@ -28,15 +28,13 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
-use crate::decode::{Decoded, decode_body};
+use crate::decode::{BODY_LIMIT, Decoded, decode_body};
 use crate::metrics::Metrics;
 use crate::publish::event_message;
 use crate::source::{Source, Sources};
 use crate::stamp::Stamper;
 use answer::{Answer, Counts};
 
-/// The largest body that is taken, in bytes. The references of a large index make the largest ones.
-const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long the bus may take to make the events durable. A registry waits for one second by default.

@@ -14,6 +14,7 @@ use crate::window::CloseReason;
 pub struct Metrics {
     intake: Histogram<f64>,
     events: Counter<u64>,
+    republished: Counter<u64>,
     closed: Counter<u64>,
     changes: Counter<u64>,
     windows: Gauge<u64>,
@@ -38,6 +39,10 @@ impl Metrics {
             events: meter
                 .u64_counter("dockbell.events")
                 .with_description("Reported events, by what became of them")
+                .build(),
+            republished: meter
+                .u64_counter("dockbell.events.republished")
+                .with_description("Events of other publishers that were published again under their keys")
                 .build(),
             closed: meter
                 .u64_counter("dockbell.windows.closed")
@@ -90,6 +95,11 @@ impl Metrics {
         }
     }
 
+    /// `count` events of one message of another publisher are durable under their keys.
+    pub fn events_republished(&self, count: usize) {
+        self.republished.add(count as u64, &[]);
+    }
+
     /// A window closed.
     pub fn window_closed(&self, reason: CloseReason) {
         self.closed.add(1, &[KeyValue::new("reason", reason.as_str())]);
@@ -117,9 +127,9 @@ impl Metrics {
         self.stale.add(1, &[]);
     }
 
-    /// The bus was away when a batch was to be published.
-    pub fn backend_away(&self) {
-        self.away.add(1, &[KeyValue::new("operation", "publish a batch")]);
+    /// The bus was away when `operation` was tried.
+    pub fn backend_away(&self, operation: &'static str) {
+        self.away.add(1, &[KeyValue::new("operation", operation)]);
     }
 
     /// A message was given up.

@@ -65,7 +65,7 @@ fn leave_out_platforms_and_metadata(batch: &mut Batch) {
 pub async fn publish_batch(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch, maybe_repeated: bool) {
     let message = Outgoing { maybe_repeated, ..batch_message(batch) };
     let failed = |error: &PublishError, pause: Duration| {
-        metrics.backend_away();
+        metrics.backend_away("publish a batch");
         let after_ms = pause.as_millis();
         tracing::warn!(error = %error, retry.after_ms = after_ms, "a batch could not be published and is kept");
     };

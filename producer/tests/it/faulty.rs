@@ -25,6 +25,7 @@ pub(crate) enum Fault {
 pub(crate) struct FaultyBus {
     inner: Arc<dyn Bus>,
     queue: Queue,
+    inbox: Option<Queue>,
     script: Mutex<Script>,
 }
 
@@ -33,11 +34,17 @@ struct Script {
     next: VecDeque<Fault>,
     always: Option<Fault>,
     publishes: usize,
+    keys: Vec<String>,
 }
 
 impl FaultyBus {
     pub(crate) fn new(inner: Arc<dyn Bus>, queue: Queue) -> Arc<Self> {
-        Arc::new(Self { inner, queue, script: Mutex::default() })
+        Arc::new(Self { inner, queue, inbox: None, script: Mutex::default() })
+    }
+
+    /// Fails on the events queue; its inbox is what stands on `inbox`.
+    pub(crate) fn with_inbox(inner: Arc<dyn Bus>, inbox: Queue) -> Arc<Self> {
+        Arc::new(Self { inner, queue: Queue::Events, inbox: Some(inbox), script: Mutex::default() })
     }
 
     /// The next publishes end like this.
@@ -55,16 +62,22 @@ impl FaultyBus {
         self.script().publishes
     }
 
+    /// The keys under which publishes were tried, in their order.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.script().keys.clone()
+    }
+
     fn script(&self) -> std::sync::MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_fault(&self, queue: Queue) -> Option<Fault> {
+    fn next_fault(&self, queue: Queue, key: &str) -> Option<Fault> {
         let mut script = self.script();
         if queue != self.queue {
             return None;
         }
         script.publishes += 1;
+        script.keys.push(key.to_owned());
         script.next.pop_front().or_else(|| script.always.clone())
     }
 }
@@ -76,7 +89,7 @@ impl Bus for FaultyBus {
     }
 
     async fn publish(&self, queue: Queue, message: Outgoing) -> Result<(), PublishError> {
-        match self.next_fault(queue) {
+        match self.next_fault(queue, &message.key) {
             None => self.inner.publish(queue, message).await,
             Some(Fault::Refused) => Err(PublishError::Unavailable("refused by the test".to_owned())),
             Some(Fault::Hangs) => std::future::pending().await,
@@ -100,7 +113,10 @@ impl Bus for FaultyBus {
     }
 
     async fn consume_inbox(&self, prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
-        self.inner.consume_inbox(prefetch).await
+        match self.inbox {
+            Some(queue) => self.inner.consume(queue, prefetch).await.map(Some),
+            None => self.inner.consume_inbox(prefetch).await,
+        }
     }
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BusError> {

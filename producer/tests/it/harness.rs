@@ -9,6 +9,7 @@ use dockbell_backends::bus::{Depth, Outgoing, Queue, Received};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_producer::collect::Collector;
+use dockbell_producer::inbox::Inbox;
 use dockbell_producer::intake::Intake;
 use dockbell_producer::metrics::Metrics;
 use dockbell_producer::publish::event_message;
@@ -90,6 +91,20 @@ impl House {
         Running { shutdown, task }
     }
 
+    /// An inbox on this bus, running.
+    pub(crate) fn empty_inbox(&self, bus: Arc<dyn Bus>, prefetch: u16) -> Running {
+        let (shutdown, mut task) = (Shutdown::default(), JoinSet::new());
+        let inbox = Inbox {
+            bus,
+            sources: sources(),
+            clock: self.clock.clone(),
+            prefetch: NonZeroU16::new(prefetch).unwrap(),
+            metrics: metrics(),
+        };
+        task.spawn(inbox.run(shutdown.clone()));
+        Running { shutdown, task }
+    }
+
     /// Puts an event on the bus, as an intake does.
     pub(crate) async fn take_in(&self, event: &Event) {
         self.bus.publish(Queue::Events, event_message(event).unwrap()).await.unwrap();
@@ -97,10 +112,14 @@ impl House {
 
     /// Puts a body on the events queue, as another publisher does.
     pub(crate) async fn put(&self, body: impl Into<Vec<u8>>, headers: &[(&str, &str)]) {
+        self.put_on(Queue::Events, body, headers).await;
+    }
+
+    pub(crate) async fn put_on(&self, queue: Queue, body: impl Into<Vec<u8>>, headers: &[(&str, &str)]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (id, key) = ("foreign".to_owned(), "foreign".to_owned());
         let message = Outgoing { id, key, headers, body: body.into().into(), maybe_repeated: false };
-        self.bus.publish(Queue::Events, message).await.unwrap();
+        self.bus.publish(queue, message).await.unwrap();
     }
 
     pub(crate) async fn depth(&self, queue: Queue) -> Depth {
@@ -165,7 +184,7 @@ impl Consumed {
     }
 }
 
-/// A running collector. Dropping it is a kill.
+/// A running collector or inbox. Dropping it is a kill.
 #[derive(Debug)]
 pub(crate) struct Running {
     shutdown: Shutdown,
@@ -173,10 +192,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Asks it to stop, as SIGTERM does, and waits for it.
+    /// Asks it to stop, as SIGTERM does.
+    pub(crate) fn ask_to_stop(&self) {
+        self.shutdown.request();
+    }
+
+    /// Asks it to stop, and waits for it.
     pub(crate) async fn stop(mut self) {
         self.shutdown.request();
         self.task.join_next().await.unwrap().unwrap().unwrap();
+    }
+
+    /// Whether it is still running after `time`.
+    pub(crate) async fn is_running_after(&mut self, time: Duration) -> bool {
+        timeout(time, self.task.join_next()).await.is_err()
     }
 
     /// Ends it at whatever it awaits, with nothing tidied up.

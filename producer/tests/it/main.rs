@@ -17,6 +17,10 @@ mod fixtures;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod inbox_crash;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod intake_refusals;
