@@ -7,6 +7,8 @@ mod amqp_harness;
 #[cfg(test)]
 mod amqp_robust;
 #[cfg(test)]
+mod amqp_topology;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod embedded_bus;
