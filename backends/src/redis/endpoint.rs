@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisConnectionInfo, RedisError,
-    ServerErrorKind, TlsCertificates, Value, cmd,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
+    TlsCertificates, Value, cmd,
 };
 use tokio::time::timeout;
 
@@ -96,8 +96,8 @@ impl Endpoint {
     }
 
     async fn ask_sentinel(&self, sentinel: &ConnectionInfo, name: &str) -> Result<(String, u16), RedisError> {
-        // User, password and database are those of the primary.
-        let sentinel = sentinel.clone().set_redis_settings(RedisConnectionInfo::default());
+        // User, password and database of a server are those of the primary.
+        let sentinel = sentinel.clone().set_redis_settings(self.address.sentinel.clone());
         let mut connection = self.dial(sentinel, Duration::ZERO).await?;
         let found = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await?;
         let unknown =
