@@ -133,13 +133,17 @@ impl RedisServer {
     /// # Panics
     /// If the server does not answer.
     pub async fn run(&self, words: &[&str]) -> String {
+        self.try_run(words).await.expect("a connection to the server")
+    }
+
+    /// None if it cannot be reached.
+    async fn try_run(&self, words: &[&str]) -> Option<String> {
         let mut command = Command::new("redis-cli");
         command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]).args(words);
         command.envs(self.password.iter().map(|password| ("REDISCLI_AUTH", password)));
         let output = command.kill_on_drop(true).output();
         let output = tokio::time::timeout(wait::DEADLINE, output).await.expect("an answer").expect("redis-cli");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Ends it without warning.
@@ -157,6 +161,26 @@ impl RedisServer {
     pub async fn start_again(&mut self) {
         self.process = spawn(self.address, &self.folder, &self.options);
         assert!(self.answers().await, "redis-server does not start again");
+    }
+
+    /// Starts it again like that, and returns while it still reads what it had written: it takes `each` over a
+    /// command, until [`RedisServer::read_on`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_again_slowly(&mut self, each: Duration) {
+        let delay = ["--key-load-delay".to_owned(), each.as_micros().to_string()];
+        self.process = spawn(self.address, &self.folder, &[&self.options[..], &delay].concat());
+        let is_reading = || async { (self.try_run(&["PING"]).await?.starts_with("LOADING")).then_some(()) };
+        wait::until("a server that reads its files", is_reading).await;
+    }
+
+    /// Lets it read on as fast as it can.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn read_on(&self) {
+        self.run(&["CONFIG", "SET", "key-load-delay", "0"]).await;
     }
 
     /// Removes what it has written, while it does not run.

@@ -148,15 +148,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Asks whether the server is a primary. A replica answers pings and reads just as well, and refuses writes.
+/// Asks whether the server is a primary and answers calls. A replica answers pings and reads just as well, and
+/// refuses writes; one that reads its files says that it is a primary, and refuses even pings.
 pub(super) async fn verify(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    match cmd("ROLE").query_async::<Vec<Value>>(connection).await {
-        Ok(role) => match role.first() {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-            _ => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica"))),
-        },
-        // Who may not ask learns it from the first write.
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(()),
+    allow(cmd("PING").query_async(connection).await)?;
+    let role: Vec<Value> = allow(cmd("ROLE").query_async(connection).await)?;
+    match role.first() {
+        None => Ok(()),
+        Some(Value::BulkString(role)) if role == b"master" => Ok(()),
+        Some(_) => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica"))),
+    }
+}
+
+/// Who may not ask learns it from the first write.
+fn allow(answer: Result<Value, RedisError>) -> Result<Vec<Value>, RedisError> {
+    match answer {
+        Ok(Value::Array(parts)) => Ok(parts),
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
