@@ -62,10 +62,10 @@ async fn a_replica_that_lost_its_primary_is_left_until_it_is_one_itself() {
 async fn a_server_that_still_reads_its_files_is_not_used_and_not_empty() {
     let mut server = RedisServer::start().await;
     let store = prepared(open(&server).await).await;
-    let fill = "for i = 1, 20000 do redis.call('SET', i, i) end";
+    let fill = "for i = 1, 60000 do redis.call('SET', i, i) end";
     server.run(&["EVAL", fill, "0"]).await;
     server.kill().await;
-    server.start_again_slowly(Duration::from_millis(1)).await;
+    server.start_again_slowly(Duration::from_micros(100)).await;
     let is_loading = |why: &Option<Arc<str>>| why.as_ref().is_some_and(|why| why.to_lowercase().contains("loading"));
     timeout(Duration::from_secs(30), store.trouble().wait_for(is_loading)).await.unwrap().unwrap();
     until_refused(&store, "loading").await;
