@@ -22,6 +22,8 @@ pub struct RedisServer {
     address: SocketAddr,
     folder: TempDir,
     options: Vec<String>,
+    /// What it asks for, if anything.
+    password: Option<String>,
     process: Child,
 }
 
@@ -57,6 +59,14 @@ impl RedisServer {
         answer.lines().last().and_then(|port| port.parse().ok()).expect("a port")
     }
 
+    /// One that asks for a password.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_with_password(password: &str) -> Self {
+        Self::start_with(&["--appendonly", "yes", "--save", "", "--requirepass", password]).await
+    }
+
     /// A member of a cluster, of which it knows nothing yet.
     ///
     /// # Panics
@@ -70,20 +80,36 @@ impl RedisServer {
     /// # Panics
     /// As [`RedisServer::start`].
     pub async fn start_sentinel(primary: &Self) -> Self {
-        let sentinel = Self::start_with(&["--sentinel"]).await;
+        Self::watch(Self::start_with(&["--sentinel"]).await, primary).await
+    }
+
+    /// A sentinel like that, which asks for a password.
+    ///
+    /// # Panics
+    /// As [`RedisServer::start`].
+    pub async fn start_sentinel_with_password(primary: &Self, password: &str) -> Self {
+        Self::watch(Self::start_with(&["--sentinel", "--requirepass", password]).await, primary).await
+    }
+
+    async fn watch(sentinel: Self, primary: &Self) -> Self {
         let port = primary.address.port().to_string();
         sentinel.run(&["SENTINEL", "MONITOR", "main", &primary.address.ip().to_string(), &port, "1"]).await;
         sentinel.run(&["SENTINEL", "SET", "main", "down-after-milliseconds", "500"]).await;
+        if let Some(password) = &primary.password {
+            sentinel.run(&["SENTINEL", "SET", "main", "auth-pass", password]).await;
+        }
         sentinel
     }
 
     async fn start_with(options: &[&str]) -> Self {
         let mut folder = TempDir::new().expect("a temporary folder");
+        let password = options.iter().skip_while(|&&option| option != "--requirepass").nth(1);
+        let password = password.map(|&password| password.to_owned());
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..STARTS {
             let address = free_address().await;
             let process = spawn(address, &folder, &options);
-            let mut server = Self { address, folder, options: options.clone(), process };
+            let mut server = Self { address, folder, options: options.clone(), password: password.clone(), process };
             if server.answers().await {
                 return server;
             }
@@ -107,12 +133,17 @@ impl RedisServer {
     /// # Panics
     /// If the server does not answer.
     pub async fn run(&self, words: &[&str]) -> String {
+        self.try_run(words).await.expect("a connection to the server")
+    }
+
+    /// None if it cannot be reached.
+    async fn try_run(&self, words: &[&str]) -> Option<String> {
         let mut command = Command::new("redis-cli");
         command.args(["-h", &self.address.ip().to_string(), "-p", &self.address.port().to_string()]).args(words);
+        command.envs(self.password.iter().map(|password| ("REDISCLI_AUTH", password)));
         let output = command.kill_on_drop(true).output();
         let output = tokio::time::timeout(wait::DEADLINE, output).await.expect("an answer").expect("redis-cli");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Ends it without warning.
@@ -130,6 +161,26 @@ impl RedisServer {
     pub async fn start_again(&mut self) {
         self.process = spawn(self.address, &self.folder, &self.options);
         assert!(self.answers().await, "redis-server does not start again");
+    }
+
+    /// Starts it again like that, and returns while it still reads what it had written: it takes `each` over a
+    /// command, until [`RedisServer::read_on`].
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_again_slowly(&mut self, each: Duration) {
+        let delay = ["--key-load-delay".to_owned(), each.as_micros().to_string()];
+        self.process = spawn(self.address, &self.folder, &[&self.options[..], &delay].concat());
+        let is_reading = || async { (self.try_run(&["PING"]).await?.starts_with("LOADING")).then_some(()) };
+        wait::until("a server that reads its files", is_reading).await;
+    }
+
+    /// Lets it read on as fast as it can.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    pub async fn read_on(&self) {
+        self.run(&["CONFIG", "SET", "key-load-delay", "0"]).await;
     }
 
     /// Removes what it has written, while it does not run.

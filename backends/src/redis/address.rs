@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 
 use super::config::RedisConfigError;
 
@@ -31,6 +31,8 @@ pub(super) struct Address {
     pub(super) kind: Kind,
     /// At least one; each with user, password and database, which a sentinel is not told.
     pub(super) servers: Vec<ConnectionInfo>,
+    /// What a sentinel is told instead.
+    pub(super) sentinel: RedisConnectionInfo,
 }
 
 impl Address {
@@ -43,8 +45,9 @@ impl Address {
         if !matches!((tls, kind), ("redis" | "rediss", "" | "sentinel" | "cluster")) {
             return Err(refuse("must begin with redis:// or rediss://, or that with +sentinel or +cluster"));
         }
-        if rest.contains(['#', '?']) {
-            return Err(refuse("must have neither a fragment nor parameters; certificates are always verified"));
+        let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        if rest.contains('#') || parameters.contains('#') {
+            return Err(refuse("must have no fragment; certificates are always verified"));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
@@ -63,6 +66,15 @@ impl Address {
         if kind == Kind::Single && hosts.contains(',') || kind == Kind::Cluster && !database.is_empty() {
             return Err(refuse("has too many parts: one server, or a cluster without a database"));
         }
+        let parameters = Parameters::parse(parameters).filter(|found| found.is_empty() || kind.is_sentinels());
+        let Some(parameters) = parameters else {
+            return Err(refuse(
+                "may have the parameters sentinel_user and sentinel_password with +sentinel, no others",
+            ));
+        };
+        // The parser of URLs reads user and password of a sentinel where it reads those of a server.
+        let sentinel = format!("redis://{}:{}@sentinel", parameters.user, parameters.password).into_connection_info();
+        let sentinel = sentinel.map_err(|_| refuse("has a password of sentinels that is not percent-encoded"))?;
         let server = |host: &str| {
             let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
             let port = if has_port { String::new() } else { format!(":{port}") };
@@ -70,7 +82,8 @@ impl Address {
             Some(info.set_tcp_settings(tcp_settings()))
         };
         let servers: Option<Vec<_>> = hosts.split(',').map(server).collect();
-        Ok(Self { kind, servers: servers.ok_or_else(|| refuse("is not the URL of a Redis server"))? })
+        let servers = servers.ok_or_else(|| refuse("is not the URL of a Redis server"))?;
+        Ok(Self { kind, servers, sentinel: sentinel.redis_settings().clone() })
     }
 
     /// What is needed to connect to a server of which only host and port are known: as to `server`.
@@ -82,6 +95,38 @@ impl Address {
             _ => ConnectionAddr::Tcp(host, port),
         };
         server.clone().set_addr(address)
+    }
+}
+
+impl Kind {
+    fn is_sentinels(&self) -> bool {
+        matches!(self, Self::Sentinels(_))
+    }
+}
+
+/// The parameters of a URL, as they stand there.
+#[derive(Default)]
+struct Parameters<'a> {
+    user: &'a str,
+    password: &'a str,
+}
+
+impl<'a> Parameters<'a> {
+    /// None if there are others.
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut found = Self::default();
+        for parameter in text.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=')? {
+                ("sentinel_user", user) => found.user = user,
+                ("sentinel_password", password) => found.password = password,
+                _ => return None,
+            }
+        }
+        Some(found)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.user.is_empty() && self.password.is_empty()
     }
 }
 
@@ -124,11 +169,29 @@ mod tests {
             "redis://:canary@b/x",
             "rediss://:canary@b/#insecure",
             "redis://b/?password=canary",
+            "redis://b/?sentinel_password=canary",
+            "redis+sentinel://b/main?sentinel_password=canary&x=y",
+            "redis+sentinel://b/main?sentinel_password=can/ary",
             "redis+sentinel://:canary@a,b",
             "redis+cluster://:canary@a,b/1",
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.starts_with("store.redis.settings_url ") && !error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_sentinel_is_told_its_own_password() {
+        let url = "redis+sentinel://user:canary@a,b/main/3";
+        for (parameters, user, password) in [
+            ("", None, None),
+            ("?sentinel_password=p%40ss%2Bword", None, Some("p@ss+word")),
+            ("?sentinel_user=watcher&sentinel_password=x", Some("watcher"), Some("x")),
+        ] {
+            let address = parse(&format!("{url}{parameters}")).unwrap();
+            assert_eq!((address.sentinel.username(), address.sentinel.password()), (user, password));
+            assert_eq!(address.servers[1].redis_settings().password(), Some("canary"));
+            assert!(!format!("{address:?}").contains("word"));
         }
     }
 

@@ -23,10 +23,12 @@ impl Default for RedisTimeouts {
 ///
 /// - `redis://[user:password@]host[:port][/database]`
 /// - `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`, where the hosts are
-///   sentinels without a password, and the name is that of the primary
+///   sentinels and the name, the user and the password are those of the primary; if sentinels ask for a
+///   password too, it follows as `?sentinel_password=…`, and their user as `&sentinel_user=…`
 /// - `redis+cluster://[user:password@]host[:port][,host[:port]…]`
 ///
-/// with `rediss` in place of `redis` for TLS.
+/// with `rediss` in place of `redis` for TLS, to sentinels too. What is special in a URL is percent-encoded
+/// in passwords.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// The server that keeps webhooks. It must be persistent.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisConnectionInfo, RedisError,
-    ServerErrorKind, TlsCertificates, Value, cmd,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
+    TlsCertificates, Value, cmd,
 };
 use tokio::time::timeout;
 
@@ -96,8 +96,8 @@ impl Endpoint {
     }
 
     async fn ask_sentinel(&self, sentinel: &ConnectionInfo, name: &str) -> Result<(String, u16), RedisError> {
-        // User, password and database are those of the primary.
-        let sentinel = sentinel.clone().set_redis_settings(RedisConnectionInfo::default());
+        // User, password and database of a server are those of the primary.
+        let sentinel = sentinel.clone().set_redis_settings(self.address.sentinel.clone());
         let mut connection = self.dial(sentinel, Duration::ZERO).await?;
         let found = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).query_async(&mut connection).await?;
         let unknown =
@@ -148,15 +148,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Asks whether the server is a primary. A replica answers pings and reads just as well, and refuses writes.
+/// Asks whether the server is a primary and answers calls. A replica answers pings and reads just as well, and
+/// refuses writes; one that reads its files says that it is a primary, and refuses even pings.
 pub(super) async fn verify(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    match cmd("ROLE").query_async::<Vec<Value>>(connection).await {
-        Ok(role) => match role.first() {
-            Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-            _ => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica"))),
-        },
-        // Who may not ask learns it from the first write.
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(()),
+    allow(cmd("PING").query_async(connection).await)?;
+    let role: Vec<Value> = allow(cmd("ROLE").query_async(connection).await)?;
+    match role.first() {
+        None => Ok(()),
+        Some(Value::BulkString(role)) if role == b"master" => Ok(()),
+        Some(_) => Err(RedisError::from((ErrorKind::Server(ServerErrorKind::ReadOnly), "the server is a replica"))),
+    }
+}
+
+/// Who may not ask learns it from the first write.
+fn allow(answer: Result<Value, RedisError>) -> Result<Vec<Value>, RedisError> {
+    match answer {
+        Ok(Value::Array(parts)) => Ok(parts),
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -38,15 +38,16 @@ pub(super) struct Link {
     tally: Tally,
 }
 
+/// Whether there is a connection.
 #[derive(Debug, Clone)]
-enum State {
+pub(super) enum State {
     Up(Arc<Connected>),
     Down(Lost),
 }
 
 /// Why there is no connection.
 #[derive(Debug, Clone)]
-struct Lost {
+pub(super) struct Lost {
     why: String,
     /// When a new one may be used.
     rests_until: Option<Instant>,
@@ -200,19 +201,23 @@ impl Link {
         }
     }
 
-    /// Waits until there is a connection.
-    pub(super) async fn up(&self) {
-        // It cannot fail: the sender is ours.
-        drop(self.state.subscribe().wait_for(|state| matches!(state, State::Up(_))).await);
+    /// Says when the connection is another one.
+    pub(super) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
     }
 
     /// Waits until there is none.
     pub(super) async fn down(&self) {
+        // It cannot fail: the sender is ours.
         drop(self.state.subscribe().wait_for(|state| matches!(state, State::Down(_))).await);
     }
 }
 
 impl State {
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+
     fn is(&self, connected: &Arc<Connected>) -> bool {
         matches!(self, Self::Up(current) if Arc::ptr_eq(current, connected))
     }

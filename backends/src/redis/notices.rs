@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::store::{Notice, StoreError};
 
 use super::endpoint::{Endpoint, late};
+use super::link::State;
 use super::scripts::Scripts;
 use super::side::Side;
 
@@ -63,9 +64,16 @@ impl FromRedisValue for Position {
 impl Reader {
     /// Reads until nobody can listen any more.
     pub(super) async fn run(self) {
+        let mut link = self.side.link.state();
         loop {
-            self.side.link.up().await;
-            match self.follow().await {
+            // Neither wait can fail: the sender is ours.
+            drop(link.wait_for(State::is_up).await);
+            let followed = tokio::select! {
+                followed = self.follow() => followed,
+                // Calls may go to another server now, and this connection still to the old one.
+                _ = link.changed() => continue,
+            };
+            match followed {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(%error, "the changes of webhooks cannot be read"),
             }

@@ -22,6 +22,7 @@ scripts! {
     position: "guard" "position";
     put: "guard" "put";
     remove: "guard" "remove";
+    revived: "guard" "revived";
     find: "guard" "find";
     range: "guard" "range";
     first_seen: "guard" "first_seen";

@@ -22,6 +22,7 @@ impl Store for RedisStore {
         let put = self.webhooks().replace(&webhook.id, |_| Some(webhook.clone())).await?;
         if let Some((_, true)) = put {
             self.counted().revive(&webhook.id).await?;
+            self.webhooks().revived(&webhook.id).await?;
         }
         Ok(())
     }

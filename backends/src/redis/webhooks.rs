@@ -30,7 +30,7 @@ pub(super) struct Webhooks<'a> {
 
 impl Webhooks<'_> {
     /// Puts what `change` makes of the webhook of this id as it stands, unless that is nothing. Says whether
-    /// it had been removed before.
+    /// it has a tombstone, which stays until [`Webhooks::revived`], so that what follows may be repeated too.
     ///
     /// The text that was read is compared when the new one is put. So changes of different members all take
     /// effect, and a put that was held up on a lost connection does not undo a later one.
@@ -77,6 +77,13 @@ impl Webhooks<'_> {
         let (was_there, revision) = self.side.call(&call).await?;
         self.side.see(revision);
         Ok(was_there)
+    }
+
+    /// Forgets the tombstone of a webhook that was made anew.
+    pub(super) async fn revived(&self, id: &WebhookId) -> Result<(), StoreError> {
+        let mut call = self.side.prepare(&self.scripts.revived)?;
+        call.key(self.side.key("webhooks")).key(self.side.key("removed")).arg(id.as_str());
+        self.side.call(&call).await
     }
 
     pub(super) async fn find(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {

@@ -33,6 +33,8 @@ mod redis_harness;
 #[cfg(test)]
 mod redis_primary;
 #[cfg(test)]
+mod redis_refusals;
+#[cfg(test)]
 mod redis_start;
 #[cfg(test)]
 mod redis_store;

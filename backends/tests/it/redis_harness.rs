@@ -106,6 +106,14 @@ pub(crate) async fn until_answered(store: &RedisStore, within: Duration) {
     assert!(began.elapsed() < within, "it took {:?}", began.elapsed());
 }
 
+/// A store with two webhooks, and with the script of records loaded: a call that finds none has no effect.
+pub(crate) async fn prepared(store: RedisStore) -> Arc<RedisStore> {
+    store.put_webhook(&webhook(1)).await.unwrap();
+    store.put_webhook(&webhook(2)).await.unwrap();
+    store.record(&failed(owed(&webhook(2), "first"))).await.unwrap();
+    Arc::new(store)
+}
+
 /// Two stores on one server, as two processes have them.
 pub(crate) struct RedisStores {
     _server: RedisServer,

@@ -1,5 +1,6 @@
 //! A primary that is found through others: sentinels, or a cluster.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::redis::{RedisConfig, RedisStore};
@@ -9,6 +10,7 @@ use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::redis::RedisServer;
 use dockbell_testkit::sample;
 use dockbell_testkit::wait::until;
+use tokio::time::Instant;
 
 use crate::harness::clock;
 use crate::redis_harness::{config, started};
@@ -43,9 +45,37 @@ async fn the_primary_is_asked_of_the_sentinels_again_after_a_failover() {
     let arrived = || async { (replica.run(&["EXISTS", "{dockbell}:webhooks"]).await == "1").then_some(()) };
     until("the replica to have the webhook", arrived).await;
     primary.kill().await;
+    let port = replica.addr().port().to_string();
+    let ask = &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"];
+    let named = || async { sentinel.run(ask).await.contains(&port).then_some(()) };
+    until("another primary to be named", named).await;
+    let named_at = Instant::now();
     until("the new primary", || async { store.put_webhook(&webhook(2)).await.ok() }).await;
+    assert!(named_at.elapsed() < Duration::from_secs(5), "it took {:?}", named_at.elapsed());
     assert_eq!(store.webhook(&webhook(1).id).await.unwrap(), Some(webhook(1)));
     assert_eq!(replica.run(&["HLEN", "{dockbell}:webhooks"]).await, "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_and_the_primary_are_told_their_own_passwords() {
+    let primary = RedisServer::start_with_password("of the primary").await;
+    let sentinel = RedisServer::start_sentinel_with_password(&primary, "of@sentinels").await;
+    let start = async |parameters: &str| {
+        let url = format!("redis+sentinel://:of%20the%20primary@{}/main{parameters}", sentinel.addr());
+        let url = Secret::new(url);
+        let config = RedisConfig { settings_url: url.clone(), counters_url: url, ..config(&primary) };
+        let store = RedisStore::start(&config, clock()).unwrap();
+        let is_known = |why: &Option<Arc<str>>| why.as_ref().is_none_or(|why| !why.contains("not connected yet"));
+        let trouble = store.trouble().wait_for(is_known).await.unwrap().as_deref().map(str::to_owned);
+        (store, trouble)
+    };
+    let (store, trouble) = start("?sentinel_password=of%40sentinels").await;
+    assert_eq!(trouble, None);
+    store.put_webhook(&webhook(1)).await.unwrap();
+    for parameters in ["", "?sentinel_password=of%20the%20primary"] {
+        let trouble = start(parameters).await.1.unwrap();
+        assert!(trouble.to_lowercase().contains("auth") && !trouble.contains("primary@"), "{trouble}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
