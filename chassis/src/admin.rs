@@ -1,6 +1,7 @@
 //! What an orchestrator asks a process: is it alive, is it ready, what does it count.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
@@ -17,10 +18,22 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What must work before the process can do its work; clones share one state.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Mutex<States>>);
+pub struct Readiness(Arc<Mutex<Conditions>>);
 
-/// Why a component is not ready; `None` when it is.
-type States = BTreeMap<&'static str, Option<String>>;
+type Conditions = BTreeMap<&'static str, Condition>;
+
+/// A component, with what is told about it.
+#[derive(Debug, Clone)]
+enum Condition {
+    Ready(String),
+    Unready(String),
+}
+
+impl Condition {
+    fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+}
 
 /// One thing that is ready or not.
 #[derive(Debug, Clone)]
@@ -42,7 +55,7 @@ impl Readiness {
         component
     }
 
-    fn states(&self) -> MutexGuard<'_, States> {
+    fn conditions(&self) -> MutexGuard<'_, Conditions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,12 +63,17 @@ impl Readiness {
 impl Component {
     /// The component works.
     pub fn ready(&self) {
-        self.readiness.states().insert(self.name, None);
+        self.readiness.conditions().insert(self.name, Condition::Ready("ready".to_owned()));
+    }
+
+    /// The component works, and an operator should know something about it all the same. Anybody can read it.
+    pub fn ready_but(&self, note: impl Display) {
+        self.readiness.conditions().insert(self.name, Condition::Ready(format!("ready, but {note}")));
     }
 
     /// The component does not work. Anybody can read the reason, so it must not hold a secret.
     pub fn unready(&self, reason: impl Into<String>) {
-        self.readiness.states().insert(self.name, Some(reason.into()));
+        self.readiness.conditions().insert(self.name, Condition::Unready(reason.into()));
     }
 }
 
@@ -72,10 +90,12 @@ pub fn router(readiness: Readiness, metrics: impl Fn() -> String + Clone + Send 
 }
 
 async fn show_readiness(State(readiness): State<Readiness>) -> Response {
-    let components = readiness.states().clone();
-    let is_ready = components.values().all(Option::is_none);
+    let components = readiness.conditions().clone();
+    let is_ready = components.values().all(Condition::is_ready);
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let shown = |(name, reason): (&'static str, Option<String>)| (name, reason.unwrap_or_else(|| "ready".to_owned()));
+    let shown = |(name, condition): (&'static str, Condition)| match condition {
+        Condition::Ready(told) | Condition::Unready(told) => (name, told),
+    };
     let components: BTreeMap<_, _> = components.into_iter().map(shown).collect();
     (status, Json(json!({ "ready": is_ready, "components": components }))).into_response()
 }
@@ -112,6 +132,13 @@ mod tests {
         let (status, kind, body) = ask(&router, "/readyz").await;
         assert_eq!((status, &*body), (200, r#"{"components":{"bus":"ready","store":"ready"},"ready":true}"#));
         assert_eq!(kind, "application/json");
+
+        store.ready_but("it forgets");
+        let (status, _, body) = ask(&router, "/readyz").await;
+        assert_eq!(
+            (status, &*body),
+            (200, r#"{"components":{"bus":"ready","store":"ready, but it forgets"},"ready":true}"#)
+        );
 
         bus.unready("connection lost");
         assert_eq!(ask(&router, "/readyz").await.0, 503);

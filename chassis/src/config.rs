@@ -109,6 +109,23 @@ impl Reader {
         (self.problems.len() == wrong_before).then_some(values)
     }
 
+    /// Reads texts: a TOML array, or one text, whose elements commas separate wherever it stands.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let expected = "a text that is not empty";
+        let parse = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        match self.document.value(key) {
+            Some((_, Found::Text { .. })) if self.given_outside_the_file(key).is_none() => {
+                let text = self.text(key)?;
+                let parts: Option<Vec<String>> = text.split(',').map(parse).collect();
+                if parts.is_none() {
+                    self.reject(key, "has an empty element");
+                }
+                parts
+            }
+            _ => self.get_list(key, expected, parse),
+        }
+    }
+
     /// Reads a duration such as `500ms` or `1m30s`.
     pub fn duration(&mut self, key: &str, default: Duration) -> Duration {
         self.get(key, "a duration such as 500ms, 5s or 1m30s", value::parse_duration).unwrap_or(default)
@@ -164,6 +181,11 @@ impl Reader {
         self.foreign.push(section.to_owned());
     }
 
+    /// Whether a value was given, right or wrong.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.given_outside_the_file(key).is_some() || self.document.value(key).is_some()
+    }
+
     /// Notes that a value is wrong in relation to others; the place of `key` is added. The problem must
     /// not repeat a secret.
     pub fn reject(&mut self, key: &str, problem: impl Into<String>) {
@@ -185,6 +207,12 @@ impl Reader {
         }
         problems.extend(self.unknown_variables());
         ConfigErrors::check(problems)
+    }
+
+    /// As [`Reader::finish`], with what was read: None stands for something that is missing.
+    pub fn conclude<S>(self, settings: Option<S>) -> Result<S, ConfigErrors> {
+        self.finish()?;
+        settings.ok_or_else(ConfigErrors::incomplete)
     }
 
     fn look_up(&mut self, key: &str) -> Option<Given> {

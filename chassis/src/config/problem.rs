@@ -50,6 +50,11 @@ impl fmt::Display for Problem {
 pub struct ConfigErrors(Vec<Problem>);
 
 impl ConfigErrors {
+    /// For settings that are missing although nothing was found wrong.
+    pub(super) fn incomplete() -> Self {
+        Self(vec![Problem { place: Place::Nowhere, key: String::new(), text: "a setting is missing".to_owned() }])
+    }
+
     pub(super) fn check(mut problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());

@@ -195,3 +195,31 @@ fn an_empty_text_is_wrong() {
     assert_eq!(reader.text("name"), None);
     assert_eq!(told(reader), "dockbell.toml:1: name: found \" \", expected a text that is not empty");
 }
+
+#[test]
+fn one_text_or_several_are_read_wherever_they_stand() {
+    let expected = Some(vec!["a".to_owned(), "b".to_owned()]);
+    for sources in [
+        sources(&[], &[], "hosts = \"a, b\""),
+        sources(&[], &[], "hosts = [\"a\", \"b\"]"),
+        sources(&[], &[("DOCKBELL_HOSTS", "a,b")], "hosts = \"c\""),
+    ] {
+        let mut reader = Reader::new(sources);
+        assert_eq!(reader.texts("hosts"), expected);
+        assert_eq!(told(reader), "");
+    }
+    let mut reader = Reader::new(sources(&[], &[], "hosts = \"a,,b\""));
+    assert_eq!(reader.texts("hosts"), None);
+    assert_eq!(told(reader), "dockbell.toml:1: hosts: has an empty element");
+    assert_eq!(Reader::new(Sources::default()).texts("hosts"), None);
+}
+
+#[test]
+fn settings_that_are_missing_are_wrong_even_if_nobody_says_so() {
+    let reader = Reader::new(Sources::default());
+    assert!(reader.conclude(None::<u8>).is_err());
+    assert_eq!(Reader::new(Sources::default()).conclude(Some(7)), Ok(7));
+    let mut reader = Reader::new(sources(&[], &[("DOCKBELL_URL", "")], "hosts = 7"));
+    assert!(reader.is_given("hosts") && !reader.is_given("url"));
+    reader.leave_to_others("hosts");
+}
