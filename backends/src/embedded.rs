@@ -124,7 +124,7 @@ impl Embedded {
 
     /// Why the last commit failed, as on a full disk; none while commits succeed. Writes are tried all the
     /// same, so that it ends by itself.
-    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.status.trouble()
     }
 

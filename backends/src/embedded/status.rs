@@ -26,7 +26,7 @@ pub(super) struct Status {
     closed: watch::Sender<bool>,
     broken: watch::Sender<Option<String>>,
     /// Why the last commit failed.
-    trouble: watch::Sender<Option<String>>,
+    trouble: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Status {
@@ -67,7 +67,7 @@ impl Status {
 
     /// Takes note of how a commit ended.
     pub(super) fn committed(&self, result: &Result<(), Failure>) {
-        let now = result.as_ref().err().map(ToString::to_string);
+        let now: Option<Arc<str>> = result.as_ref().err().map(|failure| failure.to_string().into());
         self.trouble.send_if_modified(|trouble| {
             let changes = *trouble != now;
             *trouble = now;
@@ -75,7 +75,7 @@ impl Status {
         });
     }
 
-    pub(super) fn trouble(&self) -> watch::Receiver<Option<String>> {
+    pub(super) fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.trouble.subscribe()
     }
 
