@@ -101,14 +101,27 @@ pub struct RedisStore {
     tasks: Mutex<JoinSet<()>>,
 }
 
+impl RedisConfig {
+    /// Whether a store can work as this says, as far as that is known without a server.
+    pub fn check(&self) -> Result<(), RedisConfigError> {
+        read(self).map(drop)
+    }
+}
+
+/// The beginning of all keys, and where settings and counters are.
+fn read(config: &RedisConfig) -> Result<(Arc<str>, Endpoint, Endpoint), RedisConfigError> {
+    let base: Arc<str> = base(&config.prefix)?.into();
+    let settings = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config)?;
+    let counters = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config)?;
+    Ok((base, settings, counters))
+}
+
 impl RedisStore {
     /// Connects in the background, for ever, and must be called within a runtime. Calls fail until the
     /// database is reached, which is known again from then on: what is flushed, replaced or set back
     /// afterwards is away for this store. `clock` tells when what is kept for a time expires.
     pub fn start(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisConfigError> {
-        let base: Arc<str> = base(&config.prefix)?.into();
-        let endpoint = Endpoint::parse("the URL of settings", config.settings_url.expose(), &base, config)?;
-        let counting = Endpoint::parse("the URL of counters", config.counters_url.expose(), &base, config)?;
+        let (base, endpoint, counting) = read(config)?;
         let mut tasks = Tasks::default();
         let is_one = config.settings_url == config.counters_url;
         let kept = if is_one { "settings and counters" } else { "settings" };
