@@ -7,10 +7,7 @@ use std::time::Duration;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::{Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
-use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
-use dockbell_proto::event::Event;
-use dockbell_proto::trace::TraceContext;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -22,14 +19,13 @@ use crate::metrics::Metrics;
 use crate::publish::publish_batch;
 use crate::reader::Reader;
 use crate::source::Sources;
+use crate::spans::{Spans, current_trace};
 use crate::window::{Closed, Moment, WindowPolicy, Windows};
 
 /// How many batches are being published at once.
 const PUBLISHING_LIMIT: usize = 64;
 /// How long batches may take to become durable when the producer stops; what is not goes back to the bus.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
-/// How many events a trace of a batch links to at most.
-const LINKS_LIMIT: usize = 32;
 
 /// What the collector needs.
 #[derive(Debug)]
@@ -58,6 +54,7 @@ struct Running {
     collector: Collector,
     reader: Reader,
     windows: Windows<Share>,
+    spans: Spans,
     publishing: JoinSet<Published>,
     burying: JoinSet<()>,
     permits: Arc<Semaphore>,
@@ -71,6 +68,7 @@ impl Collector {
         let mut running = Running {
             reader: Reader::new(Arc::clone(&self.sources), Arc::clone(&self.clock)),
             windows: Windows::new(self.policy),
+            spans: Spans::default(),
             publishing: JoinSet::new(),
             burying: JoinSet::new(),
             permits: Arc::new(Semaphore::new(PUBLISHING_LIMIT)),
@@ -122,8 +120,11 @@ impl Running {
         }
         let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
-            let size = weight(&event);
+            let (size, trace) = (weight(&event), event.trace.clone());
             let pushed = self.windows.push(event, size, share, (self.now(), self.collector.clock.now()));
+            if let Some(number) = pushed.opened {
+                self.spans.opened(number, &trace);
+            }
             pushed.closed.into_iter().for_each(|closed| self.publish(closed));
             if let Some(share) = pushed.stale {
                 self.collector.metrics.event_stale();
@@ -164,7 +165,7 @@ impl Running {
         collector.metrics.manifests_orphaned(folded.orphans);
         let (bus, metrics, permits) =
             (Arc::clone(&collector.bus), collector.metrics.clone(), Arc::clone(&self.permits));
-        let span = batch_span(&closed.events);
+        let span = self.spans.closed(closed.number, closed.reason, &closed.events);
         let opened = self.started + closed.opened;
         let maybe_repeated = closed.shares.iter().any(Share::maybe_repeated);
         let task = async move {
@@ -211,19 +212,4 @@ impl Running {
             Ok(())
         })
     }
-}
-
-/// The span of a batch, linked to the traces of its events.
-fn batch_span(events: &[Event]) -> tracing::Span {
-    let unlinked = events.len().saturating_sub(LINKS_LIMIT);
-    let span = tracing::info_span!("batch", otel.kind = "producer", events = events.len(), events.unlinked = unlinked);
-    for event in events.iter().take(LINKS_LIMIT).filter(|event| !event.trace.is_empty()) {
-        trace::link(&span, &event.trace.traceparent, &event.trace.tracestate);
-    }
-    span
-}
-
-fn current_trace() -> TraceContext {
-    let (traceparent, tracestate) = trace::current_context();
-    TraceContext { traceparent, tracestate }
 }

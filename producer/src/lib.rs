@@ -16,5 +16,6 @@ pub mod publish;
 mod reader;
 pub mod settings;
 pub mod source;
+mod spans;
 pub mod stamp;
 pub mod window;

@@ -92,6 +92,15 @@ pub struct Pushed<S> {
     /// The event's share, if the event is of no use: a newer one of its tag has already left. It may be
     /// settled at once.
     pub stale: Option<S>,
+    /// The number of the window that it opened.
+    pub opened: Option<u64>,
+}
+
+impl<S> Pushed<S> {
+    /// The event is in no window of its own account.
+    fn elsewhere(stale: Option<S>) -> Self {
+        Self { closed: Vec::new(), stale, opened: None }
+    }
 }
 
 /// An event among those remembered.
@@ -113,6 +122,7 @@ enum Place {
 
 #[derive(Debug)]
 struct Window<S> {
+    number: u64,
     opened: Moment,
     opened_at: Timestamp,
     deadline: Moment,
@@ -193,21 +203,22 @@ impl<S> Windows<S> {
         let share = match self.seen.get(&identity, now).copied() {
             None => share,
             Some(place) => match self.join(&identity, place, share) {
-                None => return Pushed { closed: Vec::new(), stale: None },
-                Some(share) => return Pushed { closed: Vec::new(), stale: Some(share) },
+                None => return Pushed::elsewhere(None),
+                Some(share) => return Pushed::elsewhere(Some(share)),
             },
         };
         if self.is_stale(&event, &key, now) {
-            return Pushed { closed: Vec::new(), stale: Some(share) };
+            return Pushed::elsewhere(Some(share));
         }
         self.held += 1;
         self.held_open += 1;
         let overfull = self.open.get(&key).is_some_and(|window| window.bytes + size > MAX_BYTES);
         let overfull = overfull.then(|| self.close(&key, CloseReason::Full)).flatten();
+        let opened = (!self.open.contains_key(&key)).then_some(self.next_number);
         self.add(&key, Arrival { event, identity, size, share }, (now, wall));
         let full = self.open.get(&key).is_some_and(|window| window.events.len() >= self.policy.max_events());
         let full = full.then(|| self.close(&key, CloseReason::Full)).flatten();
-        Pushed { closed: overfull.into_iter().chain(full).collect(), stale: None }
+        Pushed { closed: overfull.into_iter().chain(full).collect(), stale: None, opened }
     }
 
     /// Closes every window that is due at `now`, the longest due first.
@@ -284,6 +295,7 @@ impl<S> Windows<S> {
     fn add(&mut self, key: &Arc<Key>, arrival: Arrival<S>, (now, wall): (Moment, Timestamp)) {
         self.seen.insert(arrival.identity.clone(), Place::Open, now);
         let window = self.open.entry(Arc::clone(key)).or_insert_with(|| Window {
+            number: self.next_number,
             opened: now,
             opened_at: wall,
             deadline: now,
@@ -292,6 +304,8 @@ impl<S> Windows<S> {
             identities: Vec::new(),
             shares: Vec::new(),
         });
+        // Only a window that was just opened has this number.
+        self.next_number += u64::from(window.number == self.next_number);
         self.deadlines.remove(&(window.deadline, Arc::clone(key)));
         window.deadline = self.policy.deadline(window.opened, now);
         window.bytes += arrival.size;
@@ -304,8 +318,7 @@ impl<S> Windows<S> {
     fn close(&mut self, key: &Arc<Key>, reason: CloseReason) -> Option<Closed<S>> {
         let window = self.open.remove(key)?;
         self.deadlines.remove(&(window.deadline, Arc::clone(key)));
-        let number = self.next_number;
-        self.next_number += 1;
+        let number = window.number;
         for (event, identity) in window.events.iter().zip(&window.identities) {
             self.seen.set(identity, Place::InFlight(number));
             self.raise_newest(key, event, window.deadline);

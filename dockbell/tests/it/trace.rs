@@ -42,17 +42,18 @@ async fn a_push_can_be_followed_from_the_registry_to_the_receiver() {
     dockbell.stop_well().await;
 
     let spans = spans(&collector);
-    let [intake, batch] = ["intake", "batch"].map(|name| named(&spans, name));
-    let [delivery, attempt] = ["delivery", "attempt"].map(|name| named(&spans, name));
+    let [intake, window, batch, delivery, attempt] =
+        ["intake", "window", "batch", "delivery", "attempt"].map(|name| named(&spans, name));
     assert_eq!(
         (&intake.trace_id[..], &intake.parent_span_id[..]),
         (&TRACE.to_be_bytes()[..], &PARENT.to_be_bytes()[..])
     );
     let links: Vec<_> = batch.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
     assert_eq!(links, [(&intake.trace_id, &intake.span_id)], "the batch links to what it is made of");
-    assert_ne!(batch.trace_id, intake.trace_id, "a batch of many events has a trace of its own");
-    assert_eq!((&delivery.trace_id, &delivery.parent_span_id), (&batch.trace_id, &batch.span_id));
-    assert_eq!((&attempt.trace_id, &attempt.parent_span_id), (&batch.trace_id, &delivery.span_id));
+    for (child, parent) in [(window, intake), (batch, window), (delivery, batch), (attempt, delivery)] {
+        let found = (&child.trace_id, &child.parent_span_id);
+        assert_eq!(found, (&intake.trace_id, &parent.span_id), "{} follows {}", child.name, parent.name);
+    }
 }
 
 #[tokio::test]
