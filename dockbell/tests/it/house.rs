@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Who may know whom, as `docs/ARCHITECTURE.md` draws it. The names are those of the folders.
-const MAY_KNOW: [(&str, &[&str]); 8] = [
+const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("proto", &[]),
     ("backends", &["proto"]),
     ("chassis", &[]),
-    ("producer", &["proto", "backends", "chassis"]),
-    ("deliverer", &["proto", "backends", "chassis"]),
+    ("process", &["proto", "backends", "chassis"]),
+    ("producer", &["proto", "backends", "chassis", "process"]),
+    ("deliverer", &["proto", "backends", "chassis", "process"]),
     ("console", &["proto", "backends", "chassis"]),
-    ("dockbell", &["proto", "backends", "chassis", "producer", "deliverer", "console"]),
+    ("dockbell", &["proto", "backends", "chassis", "process", "producer", "deliverer", "console"]),
     ("testkit", &["proto", "backends"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.

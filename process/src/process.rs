@@ -1,0 +1,140 @@
+//! A process from its start to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_backends::amqp::{Amqp, AmqpConfig};
+use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
+use dockbell_backends::redis::{RedisConfig, RedisConfigError, RedisStore};
+use dockbell_backends::{Bus, Store};
+use dockbell_chassis::admin::{self, Readiness};
+use dockbell_chassis::lifecycle::{Lifecycle, LifecycleError};
+use dockbell_chassis::listener::Listener;
+use dockbell_chassis::telemetry::{Telemetry, TelemetryConfig, TelemetryError};
+use dockbell_proto::clock::{Clock, SystemClock};
+use opentelemetry::metrics::Meter;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::time::timeout;
+
+use crate::depth::Depths;
+use crate::numbers;
+use crate::watch::{Opened, watch};
+
+/// How long everything may take to stop. The parts have shorter bounds of their own.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long closing a backend may take: a disk can hang, a broker be silent.
+const CLOSE_TIME: Duration = Duration::from_secs(10);
+
+/// Why a process could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The data folder cannot be used.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The store cannot work as it is configured.
+    #[error("configure the store: {0}")]
+    Redis(#[from] RedisConfigError),
+    /// Logs, traces or metrics cannot be set up.
+    #[error("set up telemetry")]
+    Telemetry(#[from] TelemetryError),
+    /// An address cannot be listened on.
+    #[error("listen")]
+    Listen(#[source] io::Error),
+    /// A part ended, failed, or did not stop.
+    #[error(transparent)]
+    Stopped(#[from] LifecycleError),
+}
+
+/// A process that is being set up. Nothing of it runs before [`Process::run`].
+#[derive(Debug)]
+pub struct Process {
+    /// The tasks.
+    pub lifecycle: Lifecycle,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, seeded by the operating system.
+    pub rng: StdRng,
+    telemetry: Telemetry,
+    admin: Listener,
+    opened: Vec<Opened>,
+}
+
+impl Process {
+    /// Starts to log, and takes the address of health and metrics.
+    pub async fn set_up(telemetry: TelemetryConfig, admin: SocketAddr) -> Result<Self, ProcessError> {
+        let telemetry = Telemetry::start(telemetry)?;
+        let admin = Listener::bind(admin).await.map_err(ProcessError::Listen)?;
+        let (clock, rng) = (Arc::new(SystemClock), rand::make_rng());
+        Ok(Self { lifecycle: Lifecycle::new(), clock, rng, telemetry, admin, opened: Vec::new() })
+    }
+
+    /// The address of health and metrics, with its real port.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// Where to measure.
+    pub fn meter(&self) -> Meter {
+        self.telemetry.meter()
+    }
+
+    /// A generator for one part of the process.
+    pub fn fork_rng(&mut self) -> StdRng {
+        StdRng::from_rng(&mut self.rng)
+    }
+
+    /// Opens the data folder as both bus and store.
+    pub fn open_embedded(&mut self, folder: &Path, limits: EmbeddedLimits) -> Result<Arc<Embedded>, ProcessError> {
+        let embedded = Arc::new(Embedded::open(folder, Arc::clone(&self.clock), limits)?);
+        self.opened.push(Opened::Embedded(Arc::clone(&embedded)));
+        Ok(embedded)
+    }
+
+    /// Starts to connect to the broker, for ever; readiness tells whether it is there.
+    pub fn open_amqp(&mut self, config: AmqpConfig) -> Arc<dyn Bus> {
+        let rng = self.fork_rng();
+        let amqp = Arc::new(Amqp::start(config, Arc::clone(&self.clock), rng));
+        numbers::of_amqp(&self.meter(), &amqp);
+        self.opened.push(Opened::Amqp(Arc::clone(&amqp)));
+        amqp
+    }
+
+    /// Starts to connect to the store, for ever; readiness tells whether it is there.
+    pub fn open_redis(&mut self, config: &RedisConfig) -> Result<Arc<dyn Store>, ProcessError> {
+        let redis = Arc::new(RedisStore::start(config, Arc::clone(&self.clock))?);
+        numbers::of_redis(&self.meter(), &redis);
+        self.opened.push(Opened::Redis(Arc::clone(&redis)));
+        Ok(redis)
+    }
+
+    /// Measures how much stands on the queues, which costs the broker a look at each.
+    pub fn measure(&self, bus: Arc<dyn Bus>) {
+        let measuring = Depths::new(&self.meter()).measure(bus, self.lifecycle.shutdown());
+        self.lifecycle.spawn("depth of queues", measuring);
+    }
+
+    /// Runs until a signal comes or a part fails, then stops everything and closes what was opened, in the order
+    /// of its opening.
+    pub async fn run(self) -> Result<(), ProcessError> {
+        let Self { lifecycle, telemetry, admin, opened, .. } = self;
+        let readiness = Readiness::new();
+        for backend in &opened {
+            let component = readiness.component(backend.name());
+            lifecycle.spawn("watch over a backend", watch(backend.clone(), component, lifecycle.shutdown()));
+        }
+        let routes = admin::router(readiness, telemetry.metrics_text());
+        lifecycle.spawn("health and metrics", admin.serve(routes, lifecycle.shutdown()));
+        let stopped = lifecycle.run(GRACE).await;
+        for backend in opened {
+            if timeout(CLOSE_TIME, backend.close()).await.is_err() {
+                tracing::warn!(backend = backend.name(), "it could not be closed in time; nothing is lost by that");
+            }
+        }
+        telemetry.stop();
+        Ok(stopped?)
+    }
+}
