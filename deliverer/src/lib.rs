@@ -2,7 +2,7 @@
 //!
 //! A batch's way, module by module: [`pull`] consumes it, [`directory`] knows the webhooks, [`route`] makes
 //! its deliveries, [`under_way`] keeps copies of one apart, [`attempt`] makes one attempt of a delivery, for which [`transport`] POSTs and says what
-//! the outcome is, [`judge`] says what follows from it, and [`settle`] records that and carries it out.
+//! the outcome is, [`judge`] says what follows from it, and [`settle`] records that and carries it out. [`service`] puts it all together.
 
 pub mod attempt;
 pub mod directory;
@@ -10,6 +10,7 @@ pub mod judge;
 pub mod metrics;
 pub mod pull;
 pub mod route;
+pub mod service;
 pub mod settings;
 pub mod settle;
 pub mod transport;

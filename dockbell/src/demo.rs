@@ -34,6 +34,7 @@ pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool)) -> Result<(
     let receiver = Receiver::bind().await.map_err(UpError::Listen)?;
     settings.deliverer.policy = Arc::new(policy(receiver.address())?);
     let data = settings.data.display().to_string();
+    settings.servers = None;
     let house = House::set_up(settings).await?;
     let secrets = add_webhooks(&house, receiver.address()).await?;
     let intake = format!("http://{}", house.intake_and_api.local_addr());
@@ -42,9 +43,10 @@ pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool)) -> Result<(
          a recorded push of a two-platform image is played every few seconds; Ctrl-C ends it\n\
          look around from another terminal: dockbell webhooks list --data {data} --api-url {intake}\n"
     ));
-    let (plays, shutdown) = (Plays::default(), house.lifecycle.shutdown());
-    house.lifecycle.spawn("demo receiver", receiver.run(secrets, plays.clone(), shutdown.clone()));
-    house.lifecycle.spawn("demo player", player::play(intake, house.ingest_token.clone(), plays, shutdown));
+    let (plays, shutdown) = (Plays::default(), house.process.lifecycle.shutdown());
+    let lifecycle = &house.process.lifecycle;
+    lifecycle.spawn("demo receiver", receiver.run(secrets, plays.clone(), shutdown.clone()));
+    lifecycle.spawn("demo player", player::play(intake, house.ingest_token.clone(), plays, shutdown));
     house.run().await
 }
 
@@ -61,7 +63,7 @@ fn policy(receiver: SocketAddr) -> Result<AddressPolicy, UpError> {
 async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<String, SigningSecret>, UpError> {
     let mut rng: StdRng = rand::make_rng();
     let mut secrets = HashMap::new();
-    let now = house.clock.now();
+    let now = house.process.clock.now();
     let demo = |text: &str| UpError::Demo(text.to_owned().into());
     for format in Format::ALL {
         let (mut id, mut key) = ([0; 16], [0; 32]);

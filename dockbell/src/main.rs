@@ -1,28 +1,25 @@
 //! The `dockbell` command: everything in one process, and the operator's command line.
 
 mod client;
+mod console;
 mod deliveries;
 mod demo;
 mod present;
 mod settings;
 mod tokens;
 mod up;
-mod watch;
 mod webhooks;
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use dockbell_chassis::config::{EXIT_USAGE, process_environment};
-use dockbell_chassis::crypto::install_crypto_provider;
+use dockbell_process::command::{self, Failure, Flags, flag, load};
 use dockbell_proto::secret::Secret;
 
-use client::{CliError, Client};
-use settings::{Flags, Settings, SettingsError};
+use client::Client;
+use settings::Settings;
 
 /// Turns container-registry push events into reliable webhooks.
 #[expect(clippy::doc_markdown, reason = "these comments are the help text")]
@@ -49,6 +46,8 @@ struct Cli {
 enum Command {
     /// Run everything in one process: intake, producer, deliverer and API
     Up(Up),
+    /// Run the API alone, on RabbitMQ and Redis
+    Console(Listen),
     /// Manage webhooks
     #[command(subcommand)]
     Webhooks(webhooks::Command),
@@ -65,6 +64,13 @@ struct Up {
     /// Show how it works: with a receiver of its own, sample webhooks, and a recorded push every few seconds
     #[arg(long)]
     demo: bool,
+    #[command(flatten)]
+    listen: Listen,
+}
+
+#[expect(clippy::doc_markdown, reason = "these comments are the help text")]
+#[derive(Debug, Args)]
+struct Listen {
     /// The address of intake and API [env: DOCKBELL_LISTEN] [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -73,74 +79,50 @@ struct Up {
     admin_listen: Option<String>,
 }
 
-/// Why the process ends with a code other than 0.
-enum Failure {
-    /// What was typed or set is wrong.
-    Usage(String),
-    /// Something did not work.
-    Failed(String),
-}
-
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Printing fails only if nobody reads it.
-            error.print().ok();
-            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
-        }
-    };
-    install_crypto_provider();
-    let ran = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => {
-            let ran = runtime.block_on(run(cli));
-            // A look-up of a name cannot be called off; the process does not wait for it.
-            runtime.shutdown_timeout(Duration::from_secs(1));
-            ran
-        }
-        Err(error) => Err(Failure::Failed(format!("start the runtime: {error}"))),
-    };
-    let (message, code) = match ran {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Usage(message)) => (message, ExitCode::from(EXIT_USAGE)),
-        Err(Failure::Failed(message)) => (message, ExitCode::FAILURE),
-    };
-    // If nobody reads the reason, the exit code still tells.
-    writeln!(io::stderr(), "dockbell: {message}").ok();
-    code
+    command::main("dockbell", run)
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    let settings =
-        Settings::load(cli.config.clone(), flags(&cli), process_environment()).map_err(|error| usage(&error))?;
+    let (flags, config) = (flags(&cli), cli.config.clone());
+    if let Command::Console(_) = cli.command {
+        let service = load(config, flags, console::Service::read).map_err(Failure::usage)?;
+        return service.run().await.map_err(Failure::failed);
+    }
+    let settings = load(config, flags, |reader| Some(Settings::read(reader))).map_err(Failure::usage)?;
     match cli.command {
         Command::Up(Up { demo: true, .. }) if cli.data.is_some() => {
             Err(Failure::Usage("--demo keeps nothing: leave out --data".to_owned()))
         }
-        Command::Up(Up { demo: true, listen, admin_listen }) => {
-            demo::run(settings, (listen.is_some(), admin_listen.is_some())).await.map_err(failed)
+        Command::Up(Up { demo: true, listen: Listen { listen, admin_listen } }) => {
+            demo::run(settings, (listen.is_some(), admin_listen.is_some())).await.map_err(Failure::failed)
         }
-        Command::Up(_) => up::House::set_up(settings).await.map_err(failed)?.run().await.map_err(failed),
-        Command::CheckConfig => writeln!(io::stdout(), "the configuration is valid").map_err(failed),
+        Command::Up(_) => {
+            up::House::set_up(settings).await.map_err(Failure::failed)?.run().await.map_err(Failure::failed)
+        }
+        Command::CheckConfig => writeln!(io::stdout(), "the configuration is valid").map_err(Failure::failed),
         Command::Webhooks(command) => {
-            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(failed)
+            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
         Command::Deliveries(command) => {
-            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(failed)
+            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
+        Command::Console(_) => Ok(()),
     }
 }
 
 fn flags(cli: &Cli) -> Flags {
-    let up = match &cli.command {
-        Command::Up(up) => {
-            [("listen", "--listen", up.listen.clone()), ("admin_listen", "--admin-listen", up.admin_listen.clone())]
-        }
-        _ => [("listen", "", None), ("admin_listen", "", None)],
+    let listen = match &cli.command {
+        Command::Up(Up { listen, .. }) | Command::Console(listen) => Some(listen),
+        _ => None,
     };
-    let global = [("data", "--data", cli.data.clone()), ("api_url", "--api-url", cli.api_url.clone())];
-    let given = up.into_iter().chain(global).filter_map(|(key, flag, value)| Some((key, flag, value?)));
-    given.map(|(key, flag, value)| (key.to_owned(), value, flag.to_owned())).collect()
+    let typed = [
+        flag("listen", "--listen", listen.and_then(|listen| listen.listen.clone())),
+        flag("admin_listen", "--admin-listen", listen.and_then(|listen| listen.admin_listen.clone())),
+        flag("data", "--data", cli.data.clone()),
+        flag("api_url", "--api-url", cli.api_url.clone()),
+    ];
+    typed.into_iter().flatten().collect()
 }
 
 /// A client of the API with the token that is set, or the one that the data folder keeps.
@@ -152,7 +134,7 @@ fn client(settings: &Settings) -> Result<Client, Failure> {
             found => return Err(Failure::Failed(no_token(settings, found.err()))),
         },
     };
-    Client::new(&settings.api_url(), token).map_err(|error: CliError| failed(error))
+    Client::new(&settings.api_url(), token).map_err(Failure::failed)
 }
 
 fn no_token(settings: &Settings, error: Option<io::Error>) -> String {
@@ -161,27 +143,4 @@ fn no_token(settings: &Settings, error: Option<io::Error>) -> String {
     format!(
         "no API token: DOCKBELL_ADMIN_TOKEN is not set and {folder} holds none{why}; set it, or name the data folder of the running dockbell with --data"
     )
-}
-
-fn usage(error: &SettingsError) -> Failure {
-    Failure::Usage(chain(error))
-}
-
-fn failed(error: impl Error) -> Failure {
-    Failure::Failed(chain(&error))
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }

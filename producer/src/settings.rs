@@ -55,9 +55,10 @@ impl Settings {
     }
 
     /// The default source with this secret.
-    pub fn default_source(&self, token: Secret) -> Option<Source> {
-        let name = SourceName::parse(DEFAULT_SOURCE).ok()?;
-        Some(Source { name, format: self.default_format, token, registry: self.default_registry.clone() })
+    pub fn default_source(&self, token: Secret) -> Source {
+        #[expect(clippy::expect_used, reason = "only the constant is given")]
+        let name = SourceName::parse(DEFAULT_SOURCE).expect("a name");
+        Source { name, format: self.default_format, token, registry: self.default_registry.clone() }
     }
 }
 

@@ -76,15 +76,74 @@ async fn a_good_configuration_is_called_valid() {
     assert_tells(&missing, USAGE, &["missing.toml", "No such file"]);
 }
 
+const AMQP: (&str, &str) = ("DOCKBELL_AMQP_URL", "amqp://user:canary@127.0.0.1");
+const REDIS: (&str, &str) = ("DOCKBELL_REDIS_URL", "redis://:canary@127.0.0.1");
+
 #[tokio::test]
-async fn servers_that_this_version_does_not_know_are_refused() {
-    for (variable, url, name) in [
-        ("DOCKBELL_AMQP_URL", "amqp://user:canary@127.0.0.1", "RabbitMQ"),
-        ("DOCKBELL_REDIS_URL", "redis://:canary@127.0.0.1", "Redis"),
+async fn one_server_is_refused_without_the_other() {
+    for ((variable, url), missing) in [(AMQP, "redis.url"), (REDIS, "amqp.url")] {
+        for command in ["up", "console", "check-config"] {
+            let ended = Home::new().with(variable, url).run(&[command]).await;
+            assert_tells(&ended, USAGE, &[missing, "is missing"]);
+            assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+        }
+        let ended = Home::new().with(variable, url).run_program("dockbell-deliverer", &[]).await;
+        assert_tells(&ended, USAGE, &[missing, "is missing"]);
+    }
+    let ended = Home::new().with(REDIS.0, REDIS.1).run_program("dockbell-producer", &[]).await;
+    assert_tells(&ended, USAGE, &["amqp.url: is missing", "ingest_token: is missing"]);
+}
+
+#[tokio::test]
+async fn servers_that_are_set_wrong_are_told_without_their_passwords() {
+    let both = || Home::new().with(AMQP.0, AMQP.1).with(REDIS.0, REDIS.1);
+    for (variable, value, words) in [
+        ("DOCKBELL_AMQP_URL", "canary", &["DOCKBELL_AMQP_URL: ", "amqp://user:password@host"][..]),
+        ("DOCKBELL_AMQP_URL", "amqp://127.0.0.1,canary", &["DOCKBELL_AMQP_URL: ", "number 2"]),
+        ("DOCKBELL_REDIS_URL", "http://canary", &["DOCKBELL_REDIS_URL: ", "redis://"]),
+        ("DOCKBELL_AMQP_SHARDS", "65", &["DOCKBELL_AMQP_SHARDS: ", "from 1 to 64"]),
+        ("DOCKBELL_AMQP_HEARTBEAT", "1s", &["the heartbeat must be 5 s to 60 s"]),
+        ("DOCKBELL_REDIS_CA_FILE", "missing.pem", &["DOCKBELL_REDIS_CA_FILE: ", "missing.pem"]),
+        ("DOCKBELL_AMQP_NAMES_EVENTS", "amq.direct", &["must not begin with amq."]),
     ] {
-        let ended = Home::new().with(variable, url).run(&["up"]).await;
-        assert_tells(&ended, USAGE, &[variable, name, "is not supported by this version", "unset it"]);
+        let ended = both().with(variable, value).run(&["check-config"]).await;
+        assert_tells(&ended, USAGE, words);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn every_process_reads_the_same_file() {
+    let text = r#"
+admin_token = "a"
+ingest_token = "i"
+data = "elsewhere"
+
+[amqp]
+url = ["amqp://127.0.0.1:1", "amqp://127.0.0.1:2"]
+shards = 2
+names = { registry = "pushes" }
+
+[redis]
+url = "redis://127.0.0.1:1"
+
+[window]
+quiet = "2s"
+
+[delivery]
+timeout = "10s"
+
+[embedded]
+queue_bytes = 1_048_576
+"#;
+    let home = Home::new().with("DOCKBELL_LISTEN", "127.0.0.1:0").with("DOCKBELL_ADMIN_LISTEN", "127.0.0.1:0");
+    let file = home.write("dockbell.toml", text);
+    for (program, arguments) in
+        [("dockbell", &["up"][..]), ("dockbell", &["console"]), ("dockbell-producer", &[]), ("dockbell-deliverer", &[])]
+    {
+        let process = home.start_program(program, &[arguments, &["--config", &file]].concat());
+        process.addresses().await;
+        process.stop_well().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -92,12 +92,17 @@ impl Home {
         let (intake, admin) = process.addresses().await;
         let admin_token = self.token("DOCKBELL_ADMIN_TOKEN", "admin-token");
         let ingest_token = self.token("DOCKBELL_INGEST_TOKEN", "ingest-token");
-        Dockbell { caller: Caller::new((intake, admin), admin_token, ingest_token), process }
+        Dockbell { caller: Caller::new((intake.unwrap(), admin), admin_token, ingest_token), process }
     }
 
     /// Runs a command to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         self.start(arguments).ended().await
+    }
+
+    /// Runs one of our programs to its end.
+    pub(crate) async fn run_program(&self, name: &str, arguments: &[&str]) -> Ended {
+        self.start_program(name, arguments).ended().await
     }
 
     /// Runs a command of the operator against `dockbell`, with the token that the data folder keeps.
@@ -107,7 +112,14 @@ impl Home {
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dockbell"));
+        self.start_program("dockbell", arguments)
+    }
+
+    /// Starts one of our programs, which stand side by side.
+    pub(crate) fn start_program(&self, name: &str, arguments: &[&str]) -> Process {
+        let program = Path::new(env!("CARGO_BIN_EXE_dockbell")).with_file_name(name);
+        assert!(program.exists(), "{} is absent: test the whole workspace", program.display());
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
         Process::start(command)
     }
@@ -149,6 +161,20 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
+    /// Ends it as a power cut would. Returns once it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.start_kill().unwrap();
+        assert_eq!(self.wait().await.code(), None);
+    }
+
+    /// Asks it to end, as an orchestrator would, and it must end well.
+    pub(crate) async fn stop_well(self) -> Ended {
+        self.signal("TERM").await;
+        let ended = self.ended().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended
+    }
+
     /// Waits for its end.
     pub(crate) async fn ended(mut self) -> Ended {
         let status = self.wait().await;
@@ -161,39 +187,30 @@ impl Process {
         ended.unwrap_or_else(|_| panic!("it does not end: {}", text(&self.stderr))).unwrap()
     }
 
-    /// Where intake and admin listen, as the log says.
-    async fn addresses(&self) -> (SocketAddr, SocketAddr) {
+    /// Where it listens, as the log says: for its work, if it does, and for monitors.
+    pub(crate) async fn addresses(&self) -> (Option<SocketAddr>, SocketAddr) {
         let told = async || {
             let stderr = self.stderr();
             let mut lines = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let up = lines.find(|line| line["message"].as_str().is_some_and(|text| text.starts_with("dockbell is up")));
+            let up = lines.find(|line| line["message"].as_str().is_some_and(|text| text.contains(" is up")));
             assert!(up.is_some() || self.child.id().is_some(), "it ended: {stderr}");
             let up = up?;
-            let address = |name: &str| up[name].as_str().unwrap().parse().unwrap();
-            Some((address("listen"), address("admin.listen")))
+            let address = |name: &str| up[name].as_str().map(|address| address.parse().unwrap());
+            Some((address("listen"), address("admin.listen").unwrap()))
         };
-        wait::until("dockbell to be up", told).await
+        wait::until("a process to be up", told).await
     }
 }
 
 impl Dockbell {
     /// Ends it as a power cut would. Returns once it is gone.
-    pub(crate) async fn kill(mut self) {
-        self.process.child.start_kill().unwrap();
-        assert_eq!(self.process.wait().await.code(), None);
-    }
-
-    /// Asks it to end, as an orchestrator would.
-    pub(crate) async fn stop(self) -> Ended {
-        self.process.signal("TERM").await;
-        self.process.ended().await
+    pub(crate) async fn kill(self) {
+        self.process.kill().await;
     }
 
     /// Asks it to end, and it must end well.
     pub(crate) async fn stop_well(self) -> Ended {
-        let ended = self.stop().await;
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        ended
+        self.process.stop_well().await
     }
 
     pub(crate) fn log(&self) -> String {

@@ -1,0 +1,111 @@
+//! The deliverer as a part of a process: delivers batches, and what waits for a further attempt.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use dockbell_backends::{Bus, Store};
+use dockbell_chassis::config::Reader;
+use dockbell_chassis::lifecycle::Lifecycle;
+use dockbell_chassis::telemetry::TelemetryConfig;
+use dockbell_process::command::Failure;
+use dockbell_process::listen::admin_listen;
+use dockbell_process::servers::Servers;
+use dockbell_process::{Process, ProcessError};
+use dockbell_proto::clock::Clock;
+use opentelemetry::metrics::Meter;
+use rand::rngs::StdRng;
+
+use crate::attempt::Attempter;
+use crate::directory::Directory;
+use crate::metrics::Metrics;
+use crate::pull::Deliverer;
+use crate::settings::Settings;
+use crate::settle::Settler;
+use crate::transport::{Transport, TransportError};
+use crate::under_way::UnderWay;
+
+/// What a deliverer works with.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where batches come from and retries wait.
+    pub bus: Arc<dyn Bus>,
+    /// Where webhooks are and attempts are recorded.
+    pub store: Arc<dyn Store>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Where chance comes from.
+    pub rng: StdRng,
+}
+
+/// Starts to deliver.
+pub fn start(
+    surroundings: Surroundings,
+    settings: &Settings,
+    meter: &Meter,
+    lifecycle: &Lifecycle,
+) -> Result<(), TransportError> {
+    let Surroundings { bus, store, clock, rng } = surroundings;
+    let transport = Transport::new(&settings.policy, settings.deadlines, Arc::clone(&clock))?;
+    let directory = Arc::new(Directory::new(Arc::clone(&store)));
+    let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
+    lifecycle.spawn("webhook directory", follow);
+    let deliverer = Arc::new(Deliverer {
+        attempter: Attempter { directory, policy: Arc::clone(&settings.policy), transport, clock: Arc::clone(&clock) },
+        settler: Settler { bus, store, clock, metrics: Metrics::new(meter) },
+        schedule: settings.schedule.clone(),
+        rng: Mutex::new(rng),
+        under_way: UnderWay::default(),
+    });
+    lifecycle.spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, lifecycle.shutdown()));
+    lifecycle.spawn("deliverer of retries", deliverer.pull(settings.waiting, lifecycle.shutdown()));
+    Ok(())
+}
+
+/// The settings of a process that is a deliverer and nothing else.
+#[derive(Debug)]
+pub struct Service {
+    admin_listen: SocketAddr,
+    telemetry: TelemetryConfig,
+    servers: Servers,
+    settings: Settings,
+}
+
+/// Why a deliverer could not start or go on.
+#[derive(Debug, thiserror::Error)]
+enum ServiceError {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl Service {
+    /// Reads the settings. What is wrong is noted in `reader`.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let of_others = ["listen", "data", "admin_token", "api_url", "embedded", "window", "sources", "ingest_token"];
+        of_others.into_iter().for_each(|section| reader.leave_to_others(section));
+        let admin_listen = admin_listen(reader);
+        let telemetry = TelemetryConfig::read(reader, "dockbell-deliverer");
+        let servers = Servers::require(reader);
+        let settings = Settings::read(reader);
+        Some(Self { admin_listen, telemetry, servers: servers?, settings })
+    }
+
+    /// Runs until a signal comes or a part fails.
+    pub async fn run(self) -> Result<(), Failure> {
+        self.until_stopped().await.map_err(Failure::failed)
+    }
+
+    async fn until_stopped(self) -> Result<(), ServiceError> {
+        let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
+        let surroundings = Surroundings {
+            bus: process.open_amqp(self.servers.amqp),
+            store: process.open_redis(&self.servers.redis)?,
+            clock: Arc::clone(&process.clock),
+            rng: process.fork_rng(),
+        };
+        start(surroundings, &self.settings, &process.meter(), &process.lifecycle)?;
+        tracing::info!(admin.listen = %process.admin_address(), "dockbell-deliverer is up");
+        Ok(process.run().await?)
+    }
+}

@@ -1,0 +1,140 @@
+//! The producer as a part of a process: takes events in, over HTTP and from the bus, and publishes batches.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use axum::Router;
+use dockbell_backends::Bus;
+use dockbell_backends::amqp::AmqpConfig;
+use dockbell_chassis::config::Reader;
+use dockbell_chassis::lifecycle::Lifecycle;
+use dockbell_chassis::listener::Listener;
+use dockbell_chassis::telemetry::TelemetryConfig;
+use dockbell_process::command::Failure;
+use dockbell_process::listen::{admin_listen, listen};
+use dockbell_process::servers::require_amqp;
+use dockbell_process::{Process, ProcessError};
+use dockbell_proto::clock::Clock;
+use dockbell_proto::secret::Secret;
+use opentelemetry::metrics::Meter;
+
+use crate::collect::Collector;
+use crate::inbox::Inbox;
+use crate::intake::{Intake, router};
+use crate::metrics::Metrics;
+use crate::settings::{DEFAULT_SOURCE, Settings};
+use crate::source::Sources;
+use crate::stamp::Stamper;
+
+/// How many messages of the inbox are held at most. They leave as soon as their events are published.
+const INBOX_PREFETCH: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
+
+/// What a producer is made of.
+#[derive(Debug)]
+pub struct Producer {
+    /// Where events and batches go.
+    pub bus: Arc<dyn Bus>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What it is told.
+    pub settings: Settings,
+    /// Who may report events.
+    pub sources: Arc<Sources>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Producer {
+    /// A producer. `ingest_token` is the secret of the default source.
+    pub fn new(
+        (bus, clock): (Arc<dyn Bus>, Arc<dyn Clock>),
+        settings: Settings,
+        ingest_token: Secret,
+        meter: &Meter,
+    ) -> Self {
+        let default = settings.default_source(ingest_token);
+        let sources = Arc::new(Sources::new(default, settings.sources.clone()));
+        Self { bus, clock, settings, sources, metrics: Metrics::new(meter) }
+    }
+
+    /// The routes of the intake.
+    pub fn intake(&self) -> Router {
+        router(Intake {
+            sources: Arc::clone(&self.sources),
+            bus: Arc::clone(&self.bus),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            stamper: Stamper::default(),
+        })
+    }
+
+    /// Starts to fill windows.
+    pub fn start(&self, lifecycle: &Lifecycle) {
+        let collector = Collector {
+            bus: Arc::clone(&self.bus),
+            sources: Arc::clone(&self.sources),
+            clock: Arc::clone(&self.clock),
+            policy: self.settings.policy,
+            prefetch: self.settings.prefetch,
+            metrics: self.metrics.clone(),
+        };
+        lifecycle.spawn("producer", collector.run(lifecycle.shutdown()));
+        let inbox = Inbox {
+            bus: Arc::clone(&self.bus),
+            sources: Arc::clone(&self.sources),
+            clock: Arc::clone(&self.clock),
+            prefetch: INBOX_PREFETCH,
+            metrics: self.metrics.clone(),
+        };
+        lifecycle.spawn("inbox", inbox.run(lifecycle.shutdown()));
+    }
+}
+
+/// The settings of a process that is a producer and nothing else.
+#[derive(Debug)]
+pub struct Service {
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+    telemetry: TelemetryConfig,
+    amqp: AmqpConfig,
+    ingest_token: Secret,
+    settings: Settings,
+}
+
+impl Service {
+    /// Reads the settings. What is wrong is noted in `reader`.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        for section in ["data", "admin_token", "api_url", "embedded", "redis", "targets", "delivery"] {
+            reader.leave_to_others(section);
+        }
+        let (listen, admin_listen) = (listen(reader), admin_listen(reader));
+        let telemetry = TelemetryConfig::read(reader, "dockbell-producer");
+        let amqp = require_amqp(reader);
+        let settings = Settings::read(reader);
+        if settings.ingest_token.is_none() {
+            let problem = format!("is missing: it is the secret that the source {DEFAULT_SOURCE} presents");
+            reader.reject("ingest_token", problem);
+        }
+        let ingest_token = settings.ingest_token.clone()?;
+        Some(Self { listen, admin_listen, telemetry, amqp: amqp?, ingest_token, settings })
+    }
+
+    /// Runs until a signal comes or a part fails.
+    pub async fn run(self) -> Result<(), Failure> {
+        self.until_stopped().await.map_err(Failure::failed)
+    }
+
+    async fn until_stopped(self) -> Result<(), ProcessError> {
+        let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
+        let listener = Listener::bind(self.listen).await.map_err(ProcessError::Listen)?;
+        let bus = process.open_amqp(self.amqp);
+        process.measure(Arc::clone(&bus));
+        let clock = Arc::clone(&process.clock);
+        let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter());
+        producer.start(&process.lifecycle);
+        tracing::info!(listen = %listener.local_addr(), admin.listen = %process.admin_address(), "dockbell-producer is up");
+        process.lifecycle.spawn("intake", listener.serve(producer.intake(), process.lifecycle.shutdown()));
+        process.run().await
+    }
+}
