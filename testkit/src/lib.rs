@@ -3,7 +3,9 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 pub mod clock;
+pub mod collector;
 pub mod conformance;
+mod free;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod receiver;

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::wait;
+use crate::{free, wait};
 
 /// Another process may take the free port first.
 const STARTS: usize = 5;
@@ -42,7 +42,7 @@ impl RedisServer {
     /// As [`RedisServer::start`].
     pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
         let server = Self::start().await;
-        let port = free_address().await.port().to_string();
+        let port = free::address().await.port().to_string();
         let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
         let files = ["tls-cert-file", &certificate, "tls-key-file", &key, "tls-auth-clients", "no"];
         let answer = server.run(&[&["CONFIG", "SET"][..], &files, &["tls-port", &port]].concat()).await;
@@ -107,7 +107,7 @@ impl RedisServer {
         let password = password.map(|&password| password.to_owned());
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..STARTS {
-            let address = free_address().await;
+            let address = free::address().await;
             let process = spawn(address, &folder, &options);
             let mut server = Self { address, folder, options: options.clone(), password: password.clone(), process };
             if server.answers().await {
@@ -242,11 +242,6 @@ impl RedisServer {
         }
         panic!("waited in vain for redis-server");
     }
-}
-
-async fn free_address() -> SocketAddr {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    socket.local_addr().expect("an address")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

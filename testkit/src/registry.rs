@@ -3,18 +3,18 @@
 mod layout;
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::registry::layout::{Layout, Platforms};
-use crate::wait;
+use crate::{free, wait};
 
 #[cfg(test)]
 mod tests;
@@ -61,7 +61,7 @@ impl Registry {
     pub async fn start(reporting: &Reporting) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         for _ in 0..STARTS {
-            let address = free_address().await;
+            let address = free::address().await;
             let mut process = spawn(folder.path(), address, reporting);
             let answered = wait::until("the registry", || {
                 let is_running = process.try_wait().expect("a child process").is_none();
@@ -112,11 +112,6 @@ impl Registry {
         assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
         layout.digest
     }
-}
-
-async fn free_address() -> SocketAddr {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    socket.local_addr().expect("an address")
 }
 
 fn spawn(folder: &Path, address: SocketAddr, reporting: &Reporting) -> Child {

@@ -7,6 +7,14 @@ mod command_line;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod fleet_kill;
+#[cfg(test)]
+mod fleet_trace;
+#[cfg(test)]
+mod fleet_work;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod kill;
