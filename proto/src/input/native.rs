@@ -40,6 +40,7 @@ fn report(event: &Value) -> Entry {
         size: count(event, &["size"]),
         pusher: text(event, &["pusher"]).map(short),
         references: references(list(event, &["references"]), "media_type"),
+        truncated: event.get("truncated").and_then(Value::as_bool).unwrap_or_default(),
         metadata,
         received_at: text(event, &["received_at"]).and_then(|text| text.parse().ok()),
         source: text(event, &["source"]).and_then(|name| SourceName::parse(name).ok()),
