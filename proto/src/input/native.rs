@@ -16,6 +16,11 @@ pub(super) fn decode(body: &Value) -> Option<Vec<Entry>> {
     (body.get("schema")?.as_str()? == EVENT_SCHEMA).then(|| vec![report(body)])
 }
 
+/// The schema that a body claims to have, if it is one of Dockbell's.
+pub(super) fn schema(body: &Value) -> Option<String> {
+    text(body, &["schema"]).filter(|schema| schema.starts_with("dockbell.")).map(short)
+}
+
 /// Reads one event. What Dockbell's own schema defines is held to it: a wrong type is an error here, where
 /// a foreign dialect's would be passed over.
 fn report(event: &Value) -> Entry {
