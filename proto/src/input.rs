@@ -51,6 +51,9 @@ pub enum DecodeError {
         /// What would have been accepted.
         expected: &'static str,
     },
+    /// The body is of another version of Dockbell.
+    #[error("the body has the schema {0}, which this version does not read: expected dockbell.event/1")]
+    UnknownSchema(String),
 }
 
 /// One entry of a decoded body: a report, or why this one entry is none.
@@ -64,7 +67,14 @@ pub fn decode(format: InputFormat, body: &[u8]) -> Result<Vec<Entry>, DecodeErro
         InputFormat::Distribution => distribution::decode(&value),
         InputFormat::Auto => native::decode(&value).or_else(|| distribution::decode(&value)),
     };
-    entries.ok_or(DecodeError::UnknownFormat { expected: expected(format) })
+    entries.ok_or_else(|| refusal(format, &value))
+}
+
+fn refusal(format: InputFormat, body: &Value) -> DecodeError {
+    match native::schema(body) {
+        Some(schema) if format != InputFormat::Distribution => DecodeError::UnknownSchema(schema),
+        _ => DecodeError::UnknownFormat { expected: expected(format) },
+    }
 }
 
 fn expected(format: InputFormat) -> &'static str {

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::Bus;
-use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
+use dockbell_backends::bus::{
+    BusError, Consume, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Receipt, Received, Settle,
+    Settlement,
+};
 
 /// What becomes of a publish.
 #[derive(Debug, Clone)]
@@ -35,6 +38,32 @@ struct Script {
     always: Option<Fault>,
     publishes: usize,
     keys: Vec<String>,
+    burials_hang: bool,
+}
+
+/// A consumer whose messages are never given up, however long one waits.
+#[derive(Debug)]
+struct Unburied(Consumer);
+
+#[async_trait]
+impl Consume for Unburied {
+    async fn next(&mut self) -> Option<Received> {
+        let received = self.0.next().await?;
+        Some(Received { receipt: Receipt::new(UnburiedReceipt(Some(received.receipt))), ..received })
+    }
+}
+
+#[derive(Debug)]
+struct UnburiedReceipt(Option<Receipt>);
+
+#[async_trait]
+impl Settle for UnburiedReceipt {
+    async fn settle(&mut self, settlement: Settlement) -> Result<(), BusError> {
+        match (settlement, self.0.take()) {
+            (Settlement::Ack, Some(receipt)) => receipt.ack().await,
+            _ => std::future::pending().await,
+        }
+    }
 }
 
 impl FaultyBus {
@@ -55,6 +84,11 @@ impl FaultyBus {
     /// Publishes end like this from now on; none heals the bus.
     pub(crate) fn fail_always(&self, fault: Option<Fault>) {
         self.script().always = fault;
+    }
+
+    /// What an inbox gives up from now on is never among the dead letters.
+    pub(crate) fn let_burials_hang(&self) {
+        self.script().burials_hang = true;
     }
 
     /// How many publishes were tried.
@@ -114,7 +148,11 @@ impl Bus for FaultyBus {
 
     async fn consume_inbox(&self, prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
         match self.inbox {
-            Some(queue) => self.inner.consume(queue, prefetch).await.map(Some),
+            Some(queue) => {
+                let consumer = self.inner.consume(queue, prefetch).await?;
+                let burials_hang = self.script().burials_hang;
+                Ok(Some(if burials_hang { Consumer::new(Unburied(consumer)) } else { consumer }))
+            }
             None => self.inner.consume_inbox(prefetch).await,
         }
     }

@@ -8,6 +8,7 @@ use dockbell_backends::Bus as _;
 use dockbell_backends::bus::Queue;
 use dockbell_proto::event::Event;
 use dockbell_testkit::sample::event;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::faulty::{Fault, FaultyBus};
@@ -137,11 +138,25 @@ async fn poison_is_kept_with_its_reason_and_blocks_nothing() {
     house.wait_for_depth(INBOX, 0).await;
     running.stop().await;
     let letters = house.bus.dead_letters(0, 10).await.unwrap();
-    let reasons = ["not JSON", "expected", "no valid repository", "a source that is not configured"];
+    let reasons = ["not JSON", "dockbell.event/99", "no valid repository", "a source that is not configured"];
     assert_eq!(letters.len(), reasons.len());
     for (letter, reason) in letters.iter().zip(reasons) {
         assert!(letter.reason.contains(reason), "{} is not {reason}", letter.reason);
     }
+}
+
+/// What waits to become a dead letter does not count as being published.
+#[tokio::test]
+async fn poison_that_cannot_be_given_up_does_not_stop_the_events_behind_it() {
+    let house = House::open();
+    join_all((0..1001).map(|_| house.put_on(INBOX, "{", &[]))).await;
+    house.put_on(INBOX, push("1", "a", "x").to_string(), &[]).await;
+    let bus = bus(&house);
+    bus.let_burials_hang();
+    let running = house.empty_inbox(bus, 2000);
+    assert_eq!(ids(&events(&house, 1).await), ["1"]);
+    house.wait_for_depth(INBOX, 1001).await;
+    running.kill().await;
 }
 
 #[tokio::test]

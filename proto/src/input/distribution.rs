@@ -69,6 +69,7 @@ fn report(event: &Value) -> Entry {
         size: count(target, &["size"]).or_else(|| count(target, &["length"])),
         pusher: text(event, &["actor", "name"]).map(short),
         references: references(list(target, &["references"]), "mediaType"),
+        truncated: false,
         metadata: None,
         received_at: None,
         source: None,

@@ -16,6 +16,11 @@ pub(super) fn decode(body: &Value) -> Option<Vec<Entry>> {
     (body.get("schema")?.as_str()? == EVENT_SCHEMA).then(|| vec![report(body)])
 }
 
+/// The schema that a body claims to have, if it is one of Dockbell's.
+pub(super) fn schema(body: &Value) -> Option<String> {
+    text(body, &["schema"]).filter(|schema| schema.starts_with("dockbell.")).map(short)
+}
+
 /// Reads one event. What Dockbell's own schema defines is held to it: a wrong type is an error here, where
 /// a foreign dialect's would be passed over.
 fn report(event: &Value) -> Entry {
@@ -40,6 +45,7 @@ fn report(event: &Value) -> Entry {
         size: count(event, &["size"]),
         pusher: text(event, &["pusher"]).map(short),
         references: references(list(event, &["references"]), "media_type"),
+        truncated: event.get("truncated").and_then(Value::as_bool).unwrap_or_default(),
         metadata,
         received_at: text(event, &["received_at"]).and_then(|text| text.parse().ok()),
         source: text(event, &["source"]).and_then(|name| SourceName::parse(name).ok()),

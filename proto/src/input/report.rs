@@ -62,6 +62,8 @@ pub struct Report {
     pub pusher: Option<String>,
     /// What the manifest names.
     pub references: Vec<Reference>,
+    /// Whether references were left out before.
+    pub truncated: bool,
     /// What the source knows of the repository.
     pub metadata: Option<Metadata>,
     /// When one of our intakes took it in; only events that came over the bus have it.
@@ -122,7 +124,7 @@ impl Report {
     fn into_event(self, source: SourceName, registry: Registry, repository: Repository) -> Event {
         let id = self.id.clone().unwrap_or_else(|| self.derived_id(&registry, &repository));
         let mut references = self.references;
-        let truncated = references.len() > REFERENCES_LIMIT;
+        let truncated = self.truncated || references.len() > REFERENCES_LIMIT;
         references.truncate(REFERENCES_LIMIT);
         Event {
             schema: Schema::EventV1,

@@ -153,4 +153,6 @@ fn too_many_references_are_cut_and_said_to_be() {
         panic!("not an event")
     };
     assert_eq!((event.references.len(), event.truncated), (crate::event::REFERENCES_LIMIT, true));
+    let on_the_bus = one(&serde_json::to_value(&event).unwrap());
+    assert!(on_the_bus.truncated, "what an intake left out stays left out");
 }

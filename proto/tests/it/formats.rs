@@ -55,3 +55,34 @@ fn schema_and_decoder_agree_on_what_is_valid() {
         assert!(!schema.is_valid(&wrong) && !is_taken(&wrong), "{wrong}");
     }
 }
+
+/// What a reader pastes into a shell to try it.
+#[test]
+fn the_message_that_publishers_may_try_is_taken() {
+    let (_, rest) = DOCUMENT.split_once("registry.events/publish -d '").unwrap();
+    let (request, _) = rest.split_once("'\n").unwrap();
+    let request: Value = serde_json::from_str(request).unwrap();
+    let payload = request["payload"].as_str().unwrap();
+    let report = decode(InputFormat::Auto, payload.as_bytes()).unwrap().remove(0).unwrap();
+    assert!(report.notifies() && report.registry.is_some());
+    assert_eq!(report.repository.unwrap().as_str(), request["routing_key"].as_str().unwrap());
+}
+
+/// Others write native events: every member that one has is described.
+#[test]
+fn every_member_of_a_native_event_is_described() {
+    let golden: Value = serde_json::from_str(include_str!("../golden/event-1.json")).unwrap();
+    let schema = block("```json schema\n");
+    let (_, table) = DOCUMENT.split_once("| member | | meaning |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    for member in golden.as_object().unwrap().keys() {
+        assert!(schema["properties"][member].is_object(), "{member} is not in the schema");
+        assert!(table.contains(&format!("`{member}`")), "{member} is not in the table");
+    }
+    for (of, schema) in [("metadata", &schema["properties"]["metadata"]), ("trace", &schema["properties"]["trace"])] {
+        for member in golden[of].as_object().unwrap().keys() {
+            assert!(schema["properties"][member].is_object(), "{of}.{member} is not in the schema");
+        }
+    }
+    jsonschema::validate(&schema, &golden).unwrap();
+}

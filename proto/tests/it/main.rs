@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod formats;
+#[cfg(test)]
+mod golden;
