@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -39,6 +40,23 @@ struct Tasks {
 /// Tells tasks when to stop; clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown(CancellationToken);
+
+/// SIGTERM and SIGINT, which end the process no more once they are caught.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on. Until then a start that hangs can still be ended by one.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn catch() -> Result<Self, LifecycleError> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
 
 /// Why a process did not end well. It names the first task that failed.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +121,8 @@ impl Lifecycle {
 
     /// Runs until SIGTERM, SIGINT, a request for shutdown or a failed task; then asks every task to stop,
     /// waits for them up to `grace`, and aborts those that are left. A second signal aborts at once.
-    ///
-    /// Signals are caught only from here on, so that a start that hangs can still be ended by one.
-    pub async fn run(self, grace: Duration) -> Result<(), LifecycleError> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub async fn run(self, signals: Signals, grace: Duration) -> Result<(), LifecycleError> {
+        let Signals { mut terminate, mut interrupt } = signals;
         // Two are all that matter; what comes later finds the channel full and changes nothing.
         let (sender, receiver) = mpsc::channel(2);
         let mut forwarding = JoinSet::new();

@@ -82,8 +82,9 @@ enum ServiceError {
 impl Service {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let of_others = ["listen", "data", "admin_token", "api_url", "embedded", "window", "sources", "ingest_token"];
-        of_others.into_iter().for_each(|section| reader.leave_to_others(section));
+        for section in ["listen", "data", "admin_token", "api_url", "embedded", "window", "sources", "ingest_token"] {
+            reader.leave_to_others(section);
+        }
         let admin_listen = admin_listen(reader);
         let telemetry = TelemetryConfig::read(reader, "dockbell-deliverer");
         let servers = Servers::require(reader);
@@ -105,7 +106,7 @@ impl Service {
             rng: process.fork_rng(),
         };
         start(surroundings, &self.settings, &process.meter(), &process.lifecycle)?;
-        tracing::info!(admin.listen = %process.admin_address(), "dockbell-deliverer is up");
-        Ok(process.run().await?)
+        let admin = process.admin_address();
+        Ok(process.run(|| tracing::info!(admin.listen = %admin, "dockbell-deliverer is up")).await?)
     }
 }

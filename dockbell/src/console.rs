@@ -25,10 +25,13 @@ pub(crate) struct Service {
     policy: Arc<AddressPolicy>,
 }
 
+/// Where everything is.
+pub(crate) type Backends = (Arc<dyn Bus>, Arc<dyn Store>);
+
 /// The API of a process.
 pub(crate) fn console(
     process: &mut Process,
-    (bus, store): (Arc<dyn Bus>, Arc<dyn Store>),
+    (bus, store): Backends,
     policy: Arc<AddressPolicy>,
     admin_token: Secret,
 ) -> Console {
@@ -60,9 +63,9 @@ impl Service {
         let bus = process.open_amqp(self.servers.amqp);
         let store = process.open_redis(&self.servers.redis)?;
         let console = console(&mut process, (bus, store), self.policy, self.admin_token);
-        tracing::info!(listen = %listener.local_addr(), admin.listen = %process.admin_address(), "dockbell console is up");
+        let (listen, admin) = (listener.local_addr(), process.admin_address());
         let serving = listener.serve(dockbell_console::router(console), process.lifecycle.shutdown());
         process.lifecycle.spawn("API", serving);
-        process.run().await
+        process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell console is up")).await
     }
 }

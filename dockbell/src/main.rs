@@ -42,6 +42,7 @@ struct Cli {
     json: bool,
 }
 
+#[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process: intake, producer, deliverer and API
@@ -58,7 +59,6 @@ enum Command {
     CheckConfig,
 }
 
-#[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[derive(Debug, Args)]
 struct Up {
     /// Show how it works: with a receiver of its own, sample webhooks, and a recorded push every few seconds

@@ -13,7 +13,7 @@ use dockbell_process::{Process, ProcessError};
 use dockbell_producer::service::Producer;
 use dockbell_proto::secret::Secret;
 
-use crate::console::console;
+use crate::console::{Backends, console};
 use crate::settings::Settings;
 use crate::tokens::{ADMIN_TOKEN, INGEST_TOKEN, TokenError, token};
 
@@ -66,22 +66,21 @@ impl House {
         let surroundings = Surroundings { bus: Arc::clone(&bus), store: Arc::clone(&store), clock, rng };
         dockbell_deliverer::service::start(surroundings, &settings.deliverer, &meter, &process.lifecycle)?;
         process.measure(Arc::clone(&bus));
-        tracing::info!(
-            listen = %intake_and_api.local_addr(),
-            admin.listen = %process.admin_address(),
-            data = %settings.data.display(),
-            "dockbell is up; its tokens, unless set, are in the data folder"
-        );
+        let (listen, admin) = (intake_and_api.local_addr(), process.admin_address());
         let console = console(&mut process, (bus, store), settings.deliverer.policy, admin_token);
         let routes = producer.intake().merge(dockbell_console::router(console));
         let serving = intake_and_api.serve(routes, process.lifecycle.shutdown());
         process.lifecycle.spawn("intake and API", serving);
-        Ok(process.run().await?)
+        let announce = || {
+            let data = settings.data.display();
+            tracing::info!(%listen, admin.listen = %admin, %data, "dockbell is up; its tokens, unless set, are in the data folder");
+        };
+        Ok(process.run(announce).await?)
     }
 }
 
 /// Opens the servers if they are set, else the data folder.
-fn open(process: &mut Process, settings: &Settings) -> Result<(Arc<dyn Bus>, Arc<dyn Store>), ProcessError> {
+fn open(process: &mut Process, settings: &Settings) -> Result<Backends, ProcessError> {
     if let Some(servers) = settings.servers.clone() {
         return Ok((process.open_amqp(servers.amqp), process.open_redis(&servers.redis)?));
     }

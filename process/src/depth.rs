@@ -1,5 +1,6 @@
 //! How much stands on the queues, as metrics.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,14 +29,19 @@ impl Depths {
     }
 
     /// Measures the queues of `bus` from time to time, until `shutdown`.
-    pub(crate) async fn measure(self, bus: Arc<dyn Bus>, shutdown: Shutdown) -> Result<(), BoxError> {
+    pub(crate) async fn follow(self, bus: Arc<dyn Bus>, shutdown: Shutdown) -> Result<(), BoxError> {
+        tokio::select! {
+            // A look at a bus that is away takes its time.
+            () = shutdown.requested() => Ok(()),
+            never = self.measure(bus) => match never {},
+        }
+    }
+
+    async fn measure(self, bus: Arc<dyn Bus>) -> Infallible {
         let mut ticks = interval(MEASURE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                () = shutdown.requested() => return Ok(()),
-                _ = ticks.tick() => {}
-            }
+            ticks.tick().await;
             for queue in Queue::ALL {
                 // A bus that is away has no depth worth telling.
                 let Ok(depth) = bus.depth(queue).await else { continue };

@@ -11,7 +11,7 @@ use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
 use dockbell_backends::redis::{RedisConfig, RedisConfigError, RedisStore};
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::admin::{self, Readiness};
-use dockbell_chassis::lifecycle::{Lifecycle, LifecycleError};
+use dockbell_chassis::lifecycle::{Lifecycle, LifecycleError, Signals};
 use dockbell_chassis::listener::Listener;
 use dockbell_chassis::telemetry::{Telemetry, TelemetryConfig, TelemetryError};
 use dockbell_proto::clock::{Clock, SystemClock};
@@ -113,13 +113,13 @@ impl Process {
 
     /// Measures how much stands on the queues, which costs the broker a look at each.
     pub fn measure(&self, bus: Arc<dyn Bus>) {
-        let measuring = Depths::new(&self.meter()).measure(bus, self.lifecycle.shutdown());
+        let measuring = Depths::new(&self.meter()).follow(bus, self.lifecycle.shutdown());
         self.lifecycle.spawn("depth of queues", measuring);
     }
 
     /// Runs until a signal comes or a part fails, then stops everything and closes what was opened, in the order
-    /// of its opening.
-    pub async fn run(self) -> Result<(), ProcessError> {
+    /// of its opening. `announce` is called once signals are caught.
+    pub async fn run(self, announce: impl FnOnce()) -> Result<(), ProcessError> {
         let Self { lifecycle, telemetry, admin, opened, .. } = self;
         let readiness = Readiness::new();
         for backend in &opened {
@@ -128,7 +128,9 @@ impl Process {
         }
         let routes = admin::router(readiness, telemetry.metrics_text());
         lifecycle.spawn("health and metrics", admin.serve(routes, lifecycle.shutdown()));
-        let stopped = lifecycle.run(GRACE).await;
+        let signals = Signals::catch()?;
+        announce();
+        let stopped = lifecycle.run(signals, GRACE).await;
         for backend in opened {
             if timeout(CLOSE_TIME, backend.close()).await.is_err() {
                 tracing::warn!(backend = backend.name(), "it could not be closed in time; nothing is lost by that");

@@ -133,8 +133,8 @@ impl Service {
         let clock = Arc::clone(&process.clock);
         let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter());
         producer.start(&process.lifecycle);
-        tracing::info!(listen = %listener.local_addr(), admin.listen = %process.admin_address(), "dockbell-producer is up");
+        let (listen, admin) = (listener.local_addr(), process.admin_address());
         process.lifecycle.spawn("intake", listener.serve(producer.intake(), process.lifecycle.shutdown()));
-        process.run().await
+        process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell-producer is up")).await
     }
 }

@@ -56,10 +56,13 @@ impl Settings {
 
     /// The default source with this secret.
     pub fn default_source(&self, token: Secret) -> Source {
-        #[expect(clippy::expect_used, reason = "only the constant is given")]
-        let name = SourceName::parse(DEFAULT_SOURCE).expect("a name");
-        Source { name, format: self.default_format, token, registry: self.default_registry.clone() }
+        Source { name: default_name(), format: self.default_format, token, registry: self.default_registry.clone() }
     }
+}
+
+fn default_name() -> SourceName {
+    #[expect(clippy::expect_used, reason = "only the constant is given")]
+    SourceName::parse(DEFAULT_SOURCE).expect("a name")
 }
 
 fn read_policy(reader: &mut Reader) -> WindowPolicy {

@@ -85,7 +85,7 @@ impl Collector {
         for line in printed.iter() {
             let (name, value) = line.split_once(':').map_or(("", ""), |(name, value)| (name.trim(), value.trim()));
             if name == "-> service.name" {
-                service = value.trim_start_matches("Str(").trim_end_matches(')').to_owned();
+                value.trim_start_matches("Str(").trim_end_matches(')').clone_into(&mut service);
             } else if line.starts_with("Span #") {
                 spans.push(PrintedSpan { service: service.clone(), ..PrintedSpan::default() });
             }

@@ -137,5 +137,5 @@ async fn sigterm_of_the_operating_system_stops_the_process() {
         shutdown.requested().await;
         Ok(())
     });
-    lifecycle.run(GRACE).await.unwrap();
+    lifecycle.run(Signals::catch().unwrap(), GRACE).await.unwrap();
 }

@@ -7,7 +7,7 @@ use tracing::{info_span, subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::telemetry::filter::of_traces;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -112,7 +112,7 @@ async fn spans_below_a_task_of_the_process_are_roots() {
         shutdown.request();
         Ok(())
     });
-    lifecycle.run(Duration::from_secs(5)).await.unwrap();
+    lifecycle.run(Signals::catch().unwrap(), Duration::from_secs(5)).await.unwrap();
     assert_eq!(traced.span("receive").parent_span_id.to_string(), "0000000000000000");
     assert_eq!(traced.exporter.get_finished_spans().unwrap().len(), 1);
 }

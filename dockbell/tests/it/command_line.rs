@@ -1,13 +1,18 @@
 //! Dockbell as its operator meets it: what is typed, what is told, and the codes that scripts read.
 
+use std::time::Duration;
+
 use dockbell_testkit::receiver::{Answer, Receiver};
 use dockbell_testkit::wait;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::calls::{Made, push};
 use crate::payload::{assert_signed, delivery_id, tag};
 use crate::process::{Dockbell, Ended, Home};
 
+/// Within which a process must end, with room for a slow machine.
+const END: Duration = Duration::from_secs(5);
 /// What `sysexits.h` calls `EX_USAGE`.
 const USAGE: i32 = 64;
 
@@ -143,7 +148,9 @@ queue_bytes = 1_048_576
     {
         let process = home.start_program(program, &[arguments, &["--config", &file]].concat());
         process.addresses().await;
+        let began = Instant::now();
         process.stop_well().await;
+        assert!(began.elapsed() < END, "{program} waits for servers that are away");
     }
 }
 
