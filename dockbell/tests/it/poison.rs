@@ -106,7 +106,7 @@ fn garbage() -> BTreeMap<String, (Queue, Outgoing, &'static str)> {
     let source = |name: &str| vec![("dockbell-source".to_owned(), name.to_owned())];
     let bodies = [
         (Queue::Events, vec![], b"\xff\xfe\x00".to_vec(), "not JSON"),
-        (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/99\"}".to_vec(), "no registry notification"),
+        (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/99\"}".to_vec(), "which this version does not read"),
         (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/1\"}".to_vec(), "`repository` is missing"),
         (Queue::Events, source("gone"), b"{\"events\":[]}".to_vec(), "dockbell-source"),
         (Queue::Deliveries, vec![], b"no JSON".to_vec(), "dockbell.batch/1"),
