@@ -253,6 +253,19 @@ async fn what_was_changed_while_the_connection_was_lost_is_said_to_be_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_read_anew_when_calls_go_over_another_connection() {
+    let server = RedisServer::start().await;
+    let (proxy, store) = open_by_proxy(&server).await;
+    let mut changes = store.changes();
+    // Only the connection of calls is held up, from this put on.
+    proxy.hold_from("early");
+    store.put_webhook(&Webhook { name: "early".to_owned(), ..webhook(1) }).await.unwrap_err();
+    let notice = timeout(Duration::from_secs(10), changes.next()).await.unwrap().unwrap();
+    assert_eq!(notice, Notice::Missed);
+    assert_eq!(store.stats().settings.connections, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_in_the_changes_is_said_to_be_missed() {
     let server = RedisServer::start().await;
     let store = open(&server).await;
