@@ -125,7 +125,7 @@ impl RedisStore {
         let mut tasks = Tasks::default();
         let is_one = config.settings_url == config.counters_url;
         let kept = if is_one { "settings and counters" } else { "settings" };
-        let marker = Some(Arc::new(Marker::default()));
+        let marker = Some(Arc::new(Marker::new(config.accepts_empty)));
         let settings = tasks.keep(kept, endpoint.clone(), &base, marker);
         let counters = if is_one { settings.clone() } else { tasks.keep("counters", counting, &base, None) };
         let sender = broadcast::Sender::new(NOTICES_LIMIT);

@@ -97,8 +97,10 @@ impl Service {
         self.until_stopped().await.map_err(Failure::failed)
     }
 
-    async fn until_stopped(self) -> Result<(), ServiceError> {
+    async fn until_stopped(mut self) -> Result<(), ServiceError> {
         let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
+        // Deliverers come and go by themselves.
+        self.servers.redis.accepts_empty = false;
         let surroundings = Surroundings {
             bus: process.open_amqp(self.servers.amqp),
             store: process.open_redis(&self.servers.redis)?,

@@ -131,6 +131,7 @@ fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
         settings_url,
         root_certificates,
         prefix,
+        accepts_empty: true,
         timeouts: RedisTimeouts::default(),
     };
     if let Err(error) = config.check() {

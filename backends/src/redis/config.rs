@@ -41,6 +41,10 @@ pub struct RedisConfig {
     pub root_certificates: Option<Vec<u8>>,
     /// What the names of all keys begin with: letters, digits, `-` and `_`.
     pub prefix: String,
+    /// Whether an empty database is taken as a new one, and marked. Otherwise it is away until another process
+    /// has done so: one that is started by itself, to add capacity, must not take a database that was lost for
+    /// one without webhooks.
+    pub accepts_empty: bool,
     /// How long to wait.
     pub timeouts: RedisTimeouts,
 }

@@ -80,6 +80,7 @@ impl Keeper {
             for name in ["marker", "webhooks"] {
                 call.key(self.side.key(name));
             }
+            call.arg(u8::from(marker.accepts_empty()));
             let (generation, revision) = call.invoke_async(connection).await?;
             marker.know(generation, revision);
         }

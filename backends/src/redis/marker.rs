@@ -10,14 +10,25 @@ use redis::ToRedisArgs as _;
 
 /// What this process knows of the database: nothing until it has reached it for the first time. It is kept
 /// in memory alone: a process that starts anew takes the database as it finds it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Marker {
+    accepts_empty: bool,
     generation: OnceLock<String>,
     /// The highest revision that was seen. Each change of settings raises it by one.
     revision: AtomicU64,
 }
 
 impl Marker {
+    /// Nothing is known yet.
+    pub(super) fn new(accepts_empty: bool) -> Self {
+        Self { accepts_empty, generation: OnceLock::new(), revision: AtomicU64::new(0) }
+    }
+
+    /// Whether an empty database is taken as a new one.
+    pub(super) fn accepts_empty(&self) -> bool {
+        self.accepts_empty
+    }
+
     /// Takes the database for the one that is meant, unless one is known already.
     pub(super) fn know(&self, generation: String, revision: u64) {
         self.generation.get_or_init(|| generation);

@@ -30,6 +30,7 @@ pub(crate) fn config(server: &RedisServer) -> RedisConfig {
         counters_url: Secret::new(server.url()),
         root_certificates: None,
         prefix: "dockbell".to_owned(),
+        accepts_empty: true,
         timeouts: RedisTimeouts::default(),
     }
 }

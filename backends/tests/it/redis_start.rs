@@ -106,6 +106,18 @@ async fn a_database_that_was_flushed_is_trouble_until_it_is_restored() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_database_is_taken_as_a_new_one_by_none_but_those_who_may() {
+    let server = RedisServer::start().await;
+    let careful = RedisConfig { accepts_empty: false, ..config(&server) };
+    let store = RedisStore::start(&careful, clock()).unwrap();
+    until_trouble(&store, "the database is empty: restore it, or start dockbell console or dockbell up").await;
+    assert!(store.webhook(&webhook(1).id).await.is_err(), "nothing follows from what may be lost");
+    open(&server).await;
+    until_well(&store).await;
+    assert_eq!(store.webhook(&webhook(1).id).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn persistence_is_asked_at_every_connecting() {
     let server = RedisServer::start().await;
     let store = open(&server).await;

@@ -204,6 +204,9 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_harms_no_neighbour() {
     assert_eq!(house.receiver.requests().len(), 1);
     let letters = house.dead_letters().await;
     assert_eq!(letters.len(), 2);
-    assert!(letters.iter().all(|letter| letter.reason.contains("not a message that this version reads")), "{letters:?}");
+    assert!(
+        letters.iter().all(|letter| letter.reason.contains("not a message that this version reads")),
+        "{letters:?}"
+    );
     running.stop().await;
 }

@@ -182,6 +182,9 @@ async fn a_flushed_store_makes_deliveries_wait(fleet: Fleet<'_>) {
         let told = deliverer.until_told(|told| told["ready"] == false).await;
         assert_ne!(told["components"]["redis"], "ready", "{told}");
     }
+    // One that starts now does not take the store for one without webhooks.
+    let late = fleet.deliverer().await;
+    late.until_told(|told| told["components"]["redis"].as_str().is_some_and(|why| why.contains("empty"))).await;
     crew.producers[0].caller.report(&push("e-1", "team/other", "1")).await;
     let held = async || {
         let queue = fleet.node.queue(&fleet.host, "dockbell.deliveries.v1.00").await;
@@ -194,7 +197,7 @@ async fn a_flushed_store_makes_deliveries_wait(fleet: Fleet<'_>) {
     fleet.redis.put_back(&copy);
     fleet.redis.start_again().await;
     crew.received("1").await;
-    for deliverer in &crew.deliverers {
+    for deliverer in crew.deliverers.iter().chain([&late]) {
         deliverer.until_ready().await;
     }
     crew.stop_well().await;
