@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -42,8 +42,9 @@ pub(super) async fn within<T>(
 pub(super) async fn connect(config: &AmqpConfig, purpose: &str, attempt: usize) -> Result<Connection, CallError> {
     let name = format!("dockbell {purpose}");
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let connecting = Connection::connect_uri(config.server(attempt), properties);
-    within(config.options().connect_timeout, "connect", connecting).await
+    let builder = DefaultConnectionBuilder::new()?.with_uri(config.server(attempt)).with_properties(properties);
+    let builder = builder.with_tls_config(config.tls());
+    within(config.options().connect_timeout, "connect", builder.connect()).await
 }
 
 /// A channel of its own for one purpose: a refused call closes the channel it was made on.
