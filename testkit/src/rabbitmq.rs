@@ -157,7 +157,7 @@ impl Node {
     }
 
     /// The connections to a virtual host, each by the name of the node that has it. Unlike others of the
-    /// management API, this view is never late.
+    /// management API, this view is late by no more than a moment.
     pub async fn connections(&self, host: &str) -> Vec<String> {
         let found = self.expect_call("GET", &format!("/connections/username/{host}"), None).await;
         let node_of = |connection: &Value| Some(connection.get("node")?.as_str()?.to_owned());

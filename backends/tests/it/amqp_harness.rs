@@ -19,9 +19,15 @@ pub(crate) fn options(shards: u16) -> AmqpOptions {
 }
 
 pub(crate) async fn open(port: u16, host: &str, options: AmqpOptions) -> Result<Amqp, AmqpError> {
-    let config = AmqpConfig::new(&[Secret::new(Node::url(port, host))], options).unwrap();
+    open_any(&[Node::url(port, host)], options).await
+}
+
+/// A bus that may connect to any of several addresses.
+pub(crate) async fn open_any(urls: &[String], options: AmqpOptions) -> Result<Amqp, AmqpError> {
+    let secrets: Vec<Secret> = urls.iter().map(Secret::new).collect();
+    let config = AmqpConfig::new(&secrets, options).unwrap();
     let seed = std::collections::hash_map::RandomState::new();
-    let seed = std::hash::BuildHasher::hash_one(&seed, port);
+    let seed = std::hash::BuildHasher::hash_one(&seed, urls);
     Amqp::open(config, Arc::new(SystemClock), StdRng::seed_from_u64(seed)).await
 }
 
