@@ -9,7 +9,9 @@ mod dead;
 mod delay;
 mod depth;
 mod feed;
+mod feeds;
 mod flight;
+mod full;
 mod inbox;
 mod incarnation;
 mod ledger;
@@ -20,7 +22,11 @@ mod publisher;
 mod receipt;
 mod shard;
 mod sizes;
+mod sources;
+mod stats;
+mod status;
 mod topology;
+mod trouble;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -30,22 +36,25 @@ use async_trait::async_trait;
 use dockbell_proto::clock::Clock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::config::{AmqpConfig, AmqpConfigError, AmqpOptions, Topology};
 pub use self::names::AmqpNames;
+pub use self::stats::AmqpStats;
 use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
 
 use self::connect::{CallError, Pauses};
-use self::feed::Feed;
+use self::feeds::Feeds;
 use self::inbox::{AmqpConsumer, Inbox};
 use self::incarnation::{Incarnation, Incarnations, Supervisor};
 use self::outbox::Outbox;
 use self::parcel::Parcel;
-use self::publisher::{Line, PublisherTask};
+use self::publisher::PublisherTask;
 use self::sizes::Sizes;
-use self::topology::TopologyError;
+use self::sources::Role;
+use self::status::Status;
 
 /// How long the consumers may take to tell the broker what is settled when the bus is closed.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -58,47 +67,44 @@ pub struct Amqp {
     config: Arc<AmqpConfig>,
     outbox: Outbox,
     incarnations: Incarnations,
+    status: Arc<Status>,
     feeds: TaskTracker,
     connections: TaskTracker,
     closed: CancellationToken,
     idle: CancellationToken,
 }
 
-/// Why the bus cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AmqpError {
-    /// The broker is away; try again later.
-    #[error("the broker is away: {0}")]
-    Away(String),
-    /// The broker's exchanges and queues are not as they must be; its operator must act.
-    #[error("the topology is not as it must be: {0}")]
-    Topology(String),
-}
-
 impl Amqp {
-    /// Connects, and returns once the exchanges and queues are as they must be. `rng` spreads the attempts to
-    /// connect, and names this process.
-    pub async fn open(config: AmqpConfig, clock: Arc<dyn Clock>, mut rng: StdRng) -> Result<Self, AmqpError> {
+    /// Connects in the background and keeps trying; consumers wait meanwhile, and publishes are refused as
+    /// unavailable. Must be called within a runtime. `rng` spreads the attempts to connect, and names this
+    /// process.
+    pub fn start(config: AmqpConfig, clock: Arc<dyn Clock>, mut rng: StdRng) -> Self {
         let config = Arc::new(config);
-        let away = |error: CallError| AmqpError::Away(error.to_string());
-        let first = connect::connect(&config, "consumer", 0).await.map_err(away)?;
-        topology::establish(&config, &first).await.map_err(|error| match error {
-            TopologyError::Call(CallError::TimedOut(..)) => AmqpError::Away(error.to_string()),
-            error => AmqpError::Topology(error.to_string()),
-        })?;
-        let line = Line::open(&config, 0).await.map_err(away)?;
-        let closed = CancellationToken::new();
+        let (closed, status) = (CancellationToken::new(), Arc::new(Status::at_start()));
         let process: Arc<str> = format!("{:016x}", rng.random::<u64>()).into();
         let mut pauses = || Pauses::new(StdRng::from_rng(&mut rng));
-        let (publisher, publishing) = PublisherTask::new(Arc::clone(&config), pauses(), closed.clone());
-        let (incarnations, supervisor) = Supervisor::new(Arc::clone(&config), pauses(), closed.clone());
+        let common = || (Arc::clone(&config), Arc::clone(&status), closed.clone());
+        let (publisher, publishing) = PublisherTask::new(pauses(), common());
+        let (incarnations, supervisor) = Supervisor::new(pauses(), common());
         let idle = supervisor.idle();
         let (feeds, connections) = (TaskTracker::new(), TaskTracker::new());
-        connections.spawn(publishing.run(line));
-        connections.spawn(supervisor.run(first));
+        connections.spawn(publishing.run(incarnations.clone()));
+        connections.spawn(supervisor.run());
         let outbox =
             Outbox { config: Arc::clone(&config), clock, publisher, sizes: Arc::new(Sizes::default()), process };
-        Ok(Self { config, outbox, incarnations, feeds, connections, closed, idle })
+        Self { config, outbox, incarnations, status, feeds, connections, closed, idle }
+    }
+
+    /// Why the bus does not work as it should: a connection is missing, the broker takes no publishes, the
+    /// topology differs from what it must be; none while everything works. It ends by itself, so that the process
+    /// need not.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.status.trouble.watch()
+    }
+
+    /// What the bus has done so far.
+    pub fn stats(&self) -> AmqpStats {
+        self.status.counters.stats()
     }
 
     /// Tells the broker what is settled, waits for publishes under way, and closes the connections; all of it
@@ -118,6 +124,26 @@ impl Amqp {
 
     fn shard(&self, message: &Outgoing) -> u16 {
         shard::shard_of(&message.key, self.config.options().shards)
+    }
+
+    fn start_consumer(&self, role: Role, prefetch: NonZeroU16) -> Result<Consumer, BusError> {
+        if self.closed.is_cancelled() {
+            return Err(BusError::Away("the bus is closed".to_owned()));
+        }
+        let (inbox, gone) = (Arc::new(Inbox::default()), CancellationToken::new());
+        let feeds = Feeds {
+            role,
+            prefetch,
+            inbox: Arc::clone(&inbox),
+            outbox: self.outbox.clone(),
+            incarnations: self.incarnations.clone(),
+            status: Arc::clone(&self.status),
+            tasks: self.feeds.clone(),
+            gone: gone.clone(),
+            closed: self.closed.clone(),
+        };
+        self.feeds.spawn(feeds.run());
+        Ok(Consumer::new(AmqpConsumer::new(inbox, prefetch.get(), self.closed.clone(), gone)))
     }
 
     async fn incarnation(&self) -> Result<Incarnation, BusError> {
@@ -155,31 +181,15 @@ impl Bus for Amqp {
         self.outbox.bury(queue, Parcel::new(message)?, reason).await
     }
 
-    /// Each shard may hold `prefetch` messages ready, so that one busy shard can use all of it; no more than
-    /// `prefetch` of all shards are handed out.
+    /// Each queue of the broker may have `prefetch` messages ready here, so that one busy shard can use all of it;
+    /// no more than `prefetch` of all of them are handed out.
     async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError> {
-        if self.closed.is_cancelled() {
-            return Err(BusError::Away("the bus is closed".to_owned()));
-        }
-        let (inbox, gone) = (Arc::new(Inbox::default()), CancellationToken::new());
-        for shard in 0..self.config.options().shards.get() {
-            let feed = Feed {
-                queue,
-                shard,
-                prefetch,
-                inbox: Arc::clone(&inbox),
-                outbox: self.outbox.clone(),
-                incarnations: self.incarnations.clone(),
-                gone: gone.clone(),
-                closed: self.closed.clone(),
-            };
-            self.feeds.spawn(feed.run());
-        }
-        Ok(Consumer::new(AmqpConsumer::new(inbox, prefetch.get(), self.closed.clone(), gone)))
+        self.start_consumer(Role::Work(queue), prefetch)
     }
 
-    async fn consume_inbox(&self, _prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
-        Ok(None)
+    /// Always some: with one shard it drains what came while there were more.
+    async fn consume_inbox(&self, prefetch: NonZeroU16) -> Result<Option<Consumer>, BusError> {
+        self.start_consumer(Role::Inbox, prefetch).map(Some)
     }
 
     /// True for some seconds after the broker refused a message for `queue`, unless a look at its depth finds
@@ -190,7 +200,7 @@ impl Bus for Amqp {
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BusError> {
         let incarnation = self.incarnation().await?;
-        let looking = depth::depth(&self.config, &incarnation.connection, &self.outbox.sizes, queue);
+        let looking = depth::depth(&self.config, &incarnation, &self.outbox.sizes, queue);
         let depth = looking.await.map_err(|error| away(&error))?;
         self.outbox.note_depth(queue, depth);
         Ok(depth)

@@ -136,17 +136,26 @@ impl Node {
         let name = format!("test-{}", self.hosts.fetch_add(1, Ordering::Relaxed));
         self.expect_call("PUT", &format!("/vhosts/{name}"), None).await;
         let rights = json!({ "configure": ".*", "write": ".*", "read": ".*" });
-        let user = json!({ "password": name, "tags": "" });
-        self.expect_call("PUT", &format!("/users/{name}"), Some(user)).await;
-        for user in ["guest", &name] {
-            self.expect_call("PUT", &format!("/permissions/{name}/{user}"), Some(rights.clone())).await;
-        }
+        self.expect_call("PUT", &format!("/permissions/{name}/guest"), Some(rights)).await;
+        self.add_user(&name, &name, (".*", ".*", ".*")).await;
         name
     }
 
     /// The URL of a virtual host, through `port`: the node's own or that of a [`Link`].
     pub fn url(port: u16, host: &str) -> String {
-        format!("amqp://{host}:{host}@127.0.0.1:{port}/{host}")
+        Self::url_of(host, port, host)
+    }
+
+    /// As [`Node::url`], for a user whose password is its name.
+    pub fn url_of(user: &str, port: u16, host: &str) -> String {
+        format!("amqp://{user}:{user}@127.0.0.1:{port}/{host}")
+    }
+
+    /// Makes a user, with its name as the password, who may do on a virtual host what matches these patterns.
+    pub async fn add_user(&self, host: &str, user: &str, (configure, write, read): (&str, &str, &str)) {
+        self.expect_call("PUT", &format!("/users/{user}"), Some(json!({ "password": user, "tags": "" }))).await;
+        let rights = json!({ "configure": configure, "write": write, "read": read });
+        self.expect_call("PUT", &format!("/permissions/{host}/{user}"), Some(rights)).await;
     }
 
     /// Closes the connections to a virtual host, and says how many there were.

@@ -10,8 +10,8 @@ use lapin::uri::AMQPUri;
 
 use super::names::AmqpNames;
 
-/// More shards are more quorum queues than one broker should carry: each costs twelve.
-const MOST_SHARDS: u16 = 64;
+/// More shards are more quorum queues than one broker should carry: each costs thirteen.
+pub(super) const MOST_SHARDS: u16 = 64;
 /// `RabbitMQ` warns of false alarms below 5 s; beyond a minute a dead peer holds its messages too long.
 const HEARTBEATS: std::ops::RangeInclusive<u64> = 5..=60;
 /// A queue must hold some of the largest messages.
@@ -35,7 +35,8 @@ pub struct AmqpOptions {
     pub topology: Topology,
     /// Into how many queues each of events, deliveries and redeliveries is split.
     pub shards: NonZeroU16,
-    /// The most bytes of each of events, deliveries and redeliveries, over all shards, and of each delay step.
+    /// The most bytes of each queue: of every shard of events, deliveries and redeliveries, and of every shard of
+    /// every delay step. It is not shared among shards, because the bound of a queue that exists cannot change.
     pub queue_bytes: u64,
     /// The most bytes of the dead letters; the oldest go first.
     pub dead_bytes: u64,
@@ -131,11 +132,6 @@ impl AmqpConfig {
         self.servers.get(index).cloned().unwrap_or_default()
     }
 
-    /// The most bytes of one shard's queue.
-    pub(super) fn shard_bytes(&self) -> u64 {
-        self.options.queue_bytes / u64::from(self.options.shards.get())
-    }
-
     /// The bound of the stream's segments: a stream is trimmed by whole segments.
     pub(super) fn segment_bytes(&self) -> u64 {
         (self.options.dead_bytes / 8).clamp(LEAST_BYTES, 500_000_000)
@@ -147,11 +143,10 @@ fn check(options: &AmqpOptions) -> Result<(), AmqpConfigError> {
     if !options.root_certificates.as_ref().is_none_or(has_some) {
         return Err(AmqpConfigError::Certificates);
     }
-    let shards = u64::from(options.shards.get());
     let refused = [
         (options.shards.get() > MOST_SHARDS, "there can be at most 64 shards"),
         (!HEARTBEATS.contains(&options.heartbeat.as_secs()), "the heartbeat must be 5 s to 60 s"),
-        (options.queue_bytes / shards < LEAST_BYTES, "a queue must hold at least 1 MiB per shard"),
+        (options.queue_bytes < LEAST_BYTES, "a queue must hold at least 1 MiB"),
         (options.dead_bytes < LEAST_BYTES, "the dead letters must hold at least 1 MiB"),
         (options.dead_age < Duration::from_hours(1), "dead letters must be kept for at least 1 h"),
         (options.connect_timeout.is_zero() || options.call_timeout.is_zero(), "a time-out must not be 0"),
@@ -193,7 +188,7 @@ mod tests {
         let url = "amqp://broker.test";
         let refused = [
             AmqpOptions { heartbeat: Duration::from_secs(1), ..AmqpOptions::default() },
-            AmqpOptions { queue_bytes: 3 * LEAST_BYTES, shards: 4.try_into().unwrap(), ..AmqpOptions::default() },
+            AmqpOptions { queue_bytes: LEAST_BYTES - 1, ..AmqpOptions::default() },
             AmqpOptions { shards: 65.try_into().unwrap(), ..AmqpOptions::default() },
             AmqpOptions {
                 names: AmqpNames { version: String::new(), ..AmqpNames::default() },

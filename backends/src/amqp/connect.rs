@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder};
+use lapin::protocol::{AMQPError, AMQPSoftError};
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -23,6 +24,28 @@ pub(super) enum CallError {
     Refused(#[from] lapin::Error),
     #[error("no answer to {0} within {1:?}")]
     TimedOut(&'static str, Duration),
+    /// It closed the connection; the text says what its operator can do.
+    #[error("{0}")]
+    NoStreams(String),
+}
+
+impl CallError {
+    /// What the broker said when it refused the call, closing the channel or the connection; none if it did not
+    /// answer.
+    pub(super) fn refusal(&self) -> Option<&AMQPError> {
+        match self {
+            Self::Refused(error) => match error.kind() {
+                ErrorKind::ProtocolError(refusal) => Some(refusal),
+                _ => None,
+            },
+            Self::TimedOut(..) | Self::NoStreams(_) => None,
+        }
+    }
+
+    /// Whether the broker refused the call because there is no such queue or exchange.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.refusal().is_some_and(|refusal| *refusal.kind() == AMQPSoftError::NOTFOUND.into())
+    }
 }
 
 /// Bounds a call in time: every one of them was seen to hang.

@@ -1,53 +1,104 @@
-//! One shard of one consumer, over every incarnation of the connection.
+//! One queue of one consumer, over every incarnation of the connection.
 
 mod session;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::Queue;
-
+use super::connect::CallError;
 use super::inbox::Inbox;
 use super::incarnation::{Incarnation, Incarnations};
 use super::outbox::Outbox;
+use super::sources::Source;
+use super::status::Status;
+use super::trouble::Part;
 
 use self::session::Session;
 
-/// What fills an inbox from one shard.
-#[derive(Debug)]
+/// How long a queue that cannot be consumed is let alone.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What fills an inbox from one queue.
+#[derive(Debug, Clone)]
 pub(super) struct Feed {
-    pub(super) queue: Queue,
-    pub(super) shard: u16,
+    pub(super) source: Source,
     pub(super) prefetch: NonZeroU16,
     pub(super) inbox: Arc<Inbox>,
     pub(super) outbox: Outbox,
     pub(super) incarnations: Incarnations,
+    pub(super) status: Arc<Status>,
     /// The consumer was dropped: no more messages are wanted, and those handed out can still be settled.
     pub(super) gone: CancellationToken,
     pub(super) closed: CancellationToken,
 }
 
+/// What follows from the end of a session.
+enum Next {
+    /// This connection is of no more use for the queue.
+    Incarnation,
+    /// The queue may be there later.
+    Again,
+}
+
 impl Feed {
     /// Runs until the bus is closed, or the consumer is dropped and all it was handed is settled.
     pub(super) async fn run(mut self) {
-        let mut seen = 0;
+        let (mut seen, mut has_consumed) = (0, false);
         while let Some(incarnation) = self.incarnation_after(seen).await {
-            seen = incarnation.number;
-            match Session::open(&self, &incarnation).await {
+            let next = match Session::open(&self, &incarnation).await {
                 Ok(session) => {
-                    if let Err(reason) = session.run(&self, &incarnation).await {
-                        tracing::warn!(queue = self.queue.as_str(), shard = self.shard, reason, "a consumer failed");
-                        incarnation.give_up();
-                    }
+                    let rebuilt = u64::from(std::mem::replace(&mut has_consumed, true));
+                    self.status.counters.consumers_rebuilt.fetch_add(rebuilt, Ordering::Relaxed);
+                    self.consume(session, &incarnation).await
                 }
-                Err(error) => {
-                    tracing::warn!(queue = self.queue.as_str(), shard = self.shard, %error, "failed to consume");
-                    incarnation.give_up();
-                }
-            }
+                Err(error) => self.after_refusal(&error, &incarnation),
+            };
             self.inbox.forget_stale();
+            match next {
+                Next::Incarnation => seen = incarnation.number,
+                Next::Again => self.pause(&incarnation).await,
+            }
+        }
+    }
+
+    async fn consume(&self, session: Session, incarnation: &Incarnation) -> Next {
+        let Err(reason) = session.run(self, incarnation).await else { return Next::Incarnation };
+        if self.source.is_left {
+            tracing::info!(queue = self.source.name, reason, "a queue that is drained is not consumed any more");
+            return Next::Again;
+        }
+        tracing::warn!(queue = self.source.name, reason, "a consumer failed");
+        incarnation.give_up();
+        Next::Incarnation
+    }
+
+    /// A queue that is missing although the topology was established is made or looked for on a new connection.
+    /// When it is known to be missing, the others are not to suffer from that.
+    fn after_refusal(&self, error: &CallError, incarnation: &Incarnation) -> Next {
+        let queue = self.source.name.as_str();
+        if self.source.is_left && error.is_not_found() {
+            tracing::info!(queue, "a queue that was drained is gone");
+            return Next::Incarnation;
+        }
+        if error.refusal().is_some() && self.status.trouble.is_of(Part::Topology) {
+            tracing::debug!(queue, %error, "a queue cannot be consumed yet");
+            return Next::Again;
+        }
+        tracing::warn!(queue, %error, "failed to consume");
+        incarnation.give_up();
+        Next::Incarnation
+    }
+
+    async fn pause(&self, incarnation: &Incarnation) {
+        tokio::select! {
+            () = self.closed.cancelled() => {}
+            () = self.gone.cancelled() => {}
+            () = incarnation.given_up() => {}
+            () = tokio::time::sleep(PAUSE) => {}
         }
     }
 

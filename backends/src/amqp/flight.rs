@@ -4,14 +4,21 @@
 //! message to whichever confirmation it completes next. So a return is matched by what it says itself, and
 //! once one was seen, nobody is told of a success before every publish under way is confirmed: then all
 //! returns are known.
+//!
+//! The confirmation that carries the return of a message is completed no later than that message's own. So
+//! nothing is judged before everything that is complete was taken: the plain confirmation of a message that
+//! was not routed would pass for a success while the one that carries its return is still to be taken.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt as _};
 use lapin::{Confirmation, PublisherConfirm};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -90,8 +97,7 @@ impl Flight {
     pub(super) async fn progress(&mut self) -> lapin::Result<()> {
         let Some(first) = self.confirming.next().await else { return std::future::pending().await };
         self.take(first)?;
-        // A return that was handed to another confirmation was handed to one that is complete by now.
-        while let Some(Some(next)) = self.confirming.next().now_or_never() {
+        while let Some(next) = take_ready(&mut self.confirming) {
             self.take(next)?;
         }
         Ok(())
@@ -149,5 +155,54 @@ impl Flight {
             }
         }
         count
+    }
+}
+
+/// Takes an item that is ready now. None is certain: everything that was complete before the call was taken.
+///
+/// A set of futures also says that nothing is ready while lapin's thread is about to put one more beside
+/// those that are; it then wakes whoever asked, who must ask again.
+fn take_ready<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    loop {
+        match stream.poll_next_unpin(&mut Context::from_waker(&waker)) {
+            Poll::Ready(item) => return item,
+            Poll::Pending if woken.0.swap(false, Ordering::SeqCst) => std::thread::yield_now(),
+            Poll::Pending => return None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that says once that nothing is ready, and wakes whoever asked.
+    #[test]
+    fn what_is_ready_is_taken_although_a_set_says_that_nothing_is() {
+        let mut asked = 0;
+        let mut stream = futures_util::stream::poll_fn(|context| {
+            asked += 1;
+            match asked {
+                1 => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                2 => Poll::Ready(Some("it carries a return")),
+                _ => Poll::Pending,
+            }
+        });
+        assert_eq!(take_ready(&mut stream), Some("it carries a return"));
+        assert_eq!(take_ready(&mut stream), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The consuming connection, which is replaced as a whole whenever anything about it is in doubt.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lapin::Connection;
@@ -8,12 +9,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::config::AmqpConfig;
-use super::connect::{self, Pauses};
+use super::config::{AmqpConfig, Topology};
+use super::connect::{self, CallError, Pauses};
+use super::sources::Left;
+use super::status::{Common, Status};
 use super::topology;
+use super::trouble::Part;
 
 /// How often the connection is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often a topology that is not as it must be is looked at.
+const CHECK: Duration = Duration::from_secs(15);
+/// How often a topology that is as it must be is looked at, which also finds what other processes left
+/// meanwhile. Rarely, because the broker logs each queue that is looked for in vain.
+const FIND: Duration = Duration::from_mins(10);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// One life of the consuming connection. What was handed out in an earlier one comes again.
@@ -21,6 +30,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Incarnation {
     pub(super) number: u64,
     pub(super) connection: Arc<Connection>,
+    /// What earlier configurations left, as the latest look found it.
+    pub(super) left: Arc<Left>,
     broken: CancellationToken,
 }
 
@@ -44,16 +55,21 @@ pub(super) struct Supervisor {
     config: Arc<AmqpConfig>,
     present: watch::Sender<Option<Incarnation>>,
     pauses: Pauses,
+    status: Arc<Status>,
+    /// What the latest look found to be different from what it must be.
+    differences: Vec<String>,
+    left: Arc<Left>,
     closed: CancellationToken,
     /// Set when every consumer has ended, after `closed`.
     idle: CancellationToken,
 }
 
 impl Supervisor {
-    pub(super) fn new(config: Arc<AmqpConfig>, pauses: Pauses, closed: CancellationToken) -> (Incarnations, Self) {
+    pub(super) fn new(pauses: Pauses, (config, status, closed): Common) -> (Incarnations, Self) {
         let (present, incarnations) = watch::channel(None);
         let idle = CancellationToken::new();
-        (incarnations, Self { config, present, pauses, closed, idle })
+        let (differences, left) = (Vec::new(), Arc::default());
+        (incarnations, Self { config, present, pauses, status, differences, left, closed, idle })
     }
 
     /// Is cancelled to let the connection go after the bus was closed.
@@ -61,68 +77,116 @@ impl Supervisor {
         self.idle.clone()
     }
 
-    /// Runs until the bus is closed. `first` has its topology already.
-    pub(super) async fn run(mut self, first: Connection) {
-        let mut number = 1;
-        let mut next = Some(first);
+    /// Runs until the bus is closed.
+    pub(super) async fn run(mut self) {
+        let (mut attempt, mut number) = (0, 0);
+        let closed = self.closed.clone();
         loop {
-            let Some(connection) = next.take() else {
-                let Some(pause) = self.closed.run_until_cancelled(tokio::time::sleep(self.pauses.next())).await else {
-                    return;
-                };
-                let () = pause;
-                next = self.closed.clone().run_until_cancelled(self.connect(number)).await.flatten();
+            let Some(connected) = closed.run_until_cancelled(self.connect(attempt)).await else { return };
+            attempt += 1;
+            if let Some(connection) = connected {
                 number += 1;
-                continue;
-            };
-            let since = Instant::now();
-            let broken = CancellationToken::new();
-            let incarnation = Incarnation { number, connection: Arc::new(connection), broken };
-            tracing::debug!(number, "consuming connection is up");
-            self.present.send_replace(Some(incarnation.clone()));
-            self.watch(&incarnation).await;
-            self.pauses.stood_for(since.elapsed());
-            self.present.send_replace(None);
-            incarnation.give_up();
-            connect::close(&incarnation.connection, LAST_WAIT).await;
-            if self.closed.is_cancelled() {
+                self.serve(number, connection).await;
+            }
+            if closed.run_until_cancelled(tokio::time::sleep(self.pauses.next())).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn connect(&self, number: u64) -> Option<Connection> {
-        let attempt = usize::try_from(number).unwrap_or_default();
+    async fn connect(&mut self, attempt: usize) -> Option<Connection> {
         let connection = match connect::connect(&self.config, "consumer", attempt).await {
             Ok(connection) => connection,
             Err(error) => {
                 tracing::warn!(%error, "failed to connect for consuming");
+                self.away(format!("the broker is away: {error}"));
                 return None;
             }
         };
-        match topology::establish(&self.config, &connection).await {
-            Ok(()) => Some(connection),
-            Err(error) => {
-                tracing::error!(%error, "failed to establish the topology");
-                connect::close(&connection, LAST_WAIT).await;
-                None
-            }
+        if let Err(error) = self.establish(&connection).await {
+            tracing::error!(%error, "failed to establish the topology");
+            self.away(format!("failed to establish the topology: {error}"));
+            connect::close(&connection, LAST_WAIT).await;
+            return None;
         }
+        Some(connection)
     }
 
-    /// Returns when the incarnation is at its end.
-    async fn watch(&self, incarnation: &Incarnation) {
+    fn away(&self, reason: String) {
+        self.status.trouble.set(Part::Consuming, Some(reason));
+    }
+
+    /// Makes or looks at the topology, and looks for what earlier configurations left. A difference is told, and
+    /// no reason not to work with what is there.
+    async fn establish(&mut self, connection: &Connection) -> Result<(), CallError> {
+        let mut differences = topology::establish(&self.config, connection).await?;
+        let left = Left::find(&self.config, connection).await?;
+        if self.config.options().topology == Topology::Declare {
+            differences.extend(topology::leave_previous(&self.config, connection, left.previous_shards).await?);
+        }
+        if left != *self.left {
+            let queues: Vec<&str> = left.sources.iter().map(|source| source.name.as_str()).collect();
+            tracing::info!(?queues, "queues that earlier configurations left are drained");
+            self.left = Arc::new(left);
+        }
+        if differences != self.differences {
+            if differences.is_empty() {
+                tracing::info!("the topology is as it must be again");
+            } else {
+                tracing::error!(?differences, "the topology is not as it must be");
+            }
+        }
+        let told = || format!("the topology is not as it must be: {}", differences.join(", "));
+        self.status.trouble.set(Part::Topology, (!differences.is_empty()).then(told));
+        self.differences = differences;
+        Ok(())
+    }
+
+    async fn serve(&mut self, number: u64, connection: Connection) {
+        let since = Instant::now();
+        let (connection, left, broken) = (Arc::new(connection), Arc::clone(&self.left), CancellationToken::new());
+        let incarnation = Incarnation { number, connection, left, broken };
+        tracing::debug!(number, "consuming connection is up");
+        self.status.counters.consuming_connections.fetch_add(1, Ordering::Relaxed);
+        self.status.trouble.set(Part::Consuming, None);
+        self.present.send_replace(Some(incarnation.clone()));
+        let reason = self.watch(&incarnation).await;
+        if !self.closed.is_cancelled() {
+            tracing::warn!(number, reason, "the consuming connection is replaced");
+        }
+        self.away(format!("the consuming connection is replaced: {reason}"));
+        self.pauses.stood_for(since.elapsed());
+        self.present.send_replace(None);
+        incarnation.give_up();
+        connect::close(&incarnation.connection, LAST_WAIT).await;
+    }
+
+    fn until_check(&self) -> Duration {
+        if self.differences.is_empty() { FIND } else { CHECK }
+    }
+
+    /// Returns when the incarnation is at its end, and why it is.
+    async fn watch(&mut self, incarnation: &Incarnation) -> &'static str {
         let mut look = tokio::time::interval(LOOK);
+        let mut checked = Instant::now();
+        let idle = self.idle.clone();
         loop {
             tokio::select! {
-                () = incarnation.given_up() => {
-                    tracing::warn!(number = incarnation.number, "gave up the consuming connection");
-                    return;
-                }
-                () = self.idle.cancelled() => return,
+                biased;
+                () = idle.cancelled() => return "the bus is closed",
+                () = incarnation.given_up() => return "a consumer failed",
                 _ = look.tick() => if !incarnation.connection.status().connected() {
-                    tracing::warn!(number = incarnation.number, "lost the consuming connection");
-                    return;
+                    return "it was lost";
+                },
+                () = tokio::time::sleep_until(checked + self.until_check()) => {
+                    match idle.run_until_cancelled(self.establish(&incarnation.connection)).await {
+                        Some(Ok(())) => {}
+                        Some(Err(_)) => return "the topology could not be looked at",
+                        None => return "the bus is closed",
+                    }
+                    checked = Instant::now();
+                    let left = Arc::clone(&self.left);
+                    self.present.send_replace(Some(Incarnation { left, ..incarnation.clone() }));
                 }
             }
         }

@@ -13,6 +13,8 @@ const LONGEST_BASE: usize = 200;
 pub struct AmqpNames {
     /// The exchange that others publish their events to.
     pub registry: String,
+    /// What others published while there is more than one shard.
+    pub inbox: String,
     /// Events.
     pub events: String,
     /// Deliveries.
@@ -29,6 +31,8 @@ pub struct AmqpNames {
     pub unrouted: String,
     /// The version of the queues: a change of their fixed arguments needs new queues beside the old ones.
     pub version: String,
+    /// The version before, whose queues are drained; those that are not there need not be.
+    pub previous: Option<String>,
 }
 
 impl Default for AmqpNames {
@@ -43,6 +47,7 @@ impl AmqpNames {
         let name = |base: &str| format!("{prefix}.{base}");
         Self {
             registry: "registry.events".to_owned(),
+            inbox: name("inbox"),
             events: name("events"),
             deliveries: name("deliveries"),
             redeliveries: name("redeliveries"),
@@ -51,12 +56,14 @@ impl AmqpNames {
             dead: name("dead"),
             unrouted: name("unrouted"),
             version: "v1".to_owned(),
+            previous: None,
         }
     }
 
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let bases = [
             &self.registry,
+            &self.inbox,
             &self.events,
             &self.deliveries,
             &self.redeliveries,
@@ -65,12 +72,21 @@ impl AmqpNames {
             &self.dead,
             &self.unrouted,
         ];
-        let all = || bases.into_iter().chain([&self.version]);
+        let all = || bases.into_iter().chain([&self.version]).chain(&self.previous);
         if all().any(|name| name.is_empty() || name.len() > LONGEST_BASE || name.starts_with("amq.")) {
             return Err("a name must have 1 to 200 bytes and must not begin with amq.");
         }
+        if self.previous.as_ref() == Some(&self.version) {
+            return Err("the version before is the present one");
+        }
         let distinct: std::collections::BTreeSet<_> = bases.into_iter().collect();
-        if distinct.len() < bases.len() { Err("two exchanges have the same name") } else { Ok(()) }
+        if distinct.len() < bases.len() { Err("two names are the same") } else { Ok(()) }
+    }
+
+    /// The same names of the version before.
+    pub(super) fn previous(&self) -> Option<Self> {
+        let version = self.previous.clone()?;
+        Some(Self { version, previous: None, ..self.clone() })
     }
 
     /// The exchange of a queue.
@@ -88,6 +104,10 @@ impl AmqpNames {
 
     pub(super) fn delay_queue(&self, step: Step, shard: u16) -> String {
         format!("{}.{}.{}.{shard:02}", self.delay, step.name, self.version)
+    }
+
+    pub(super) fn inbox_queue(&self) -> String {
+        format!("{}.{}", self.inbox, self.version)
     }
 
     pub(super) fn dead_queue(&self) -> String {
@@ -109,6 +129,16 @@ pub(super) fn delay_key(step: Step, queue: Queue, shard: u16) -> String {
     format!("{}.{}.{shard:02}", step.name, queue.as_str())
 }
 
+/// What is bound for all that waits on a step of a shard.
+pub(super) fn step_key(step: Step, shard: u16) -> String {
+    format!("{}.*.{shard:02}", step.name)
+}
+
+/// What is bound for all that has waited for a shard of a queue.
+pub(super) fn due_key(queue: Queue, shard: u16) -> String {
+    format!("*.{}.{shard:02}", queue.as_str())
+}
+
 /// Whether a key made by [`delay_key`] leads to `queue`.
 pub(super) fn is_delay_key_of(queue: Queue, key: &str) -> bool {
     key.split('.').nth(1) == Some(queue.as_str())
@@ -125,6 +155,7 @@ mod tests {
         assert_eq!(names.queue(Queue::Events, 0), "dockbell.events.v1.00");
         assert_eq!(names.delay_queue(STEPS[3], 7), "dockbell.delay.2m.v1.07");
         assert_eq!(names.dead_queue(), "dockbell.dead.v1");
+        assert_eq!(names.inbox_queue(), "dockbell.inbox.v1");
         assert_eq!(delay_key(STEPS[0], Queue::Redeliveries, 12), "1s.redeliveries.12");
         let leads_to = |queue| is_delay_key_of(queue, &delay_key(STEPS[0], Queue::Redeliveries, 12));
         assert_eq!(Queue::ALL.map(leads_to), [false, false, true]);
@@ -136,6 +167,8 @@ mod tests {
         assert!(reserved.check().is_err());
         let equal = AmqpNames { due: "dockbell.dead".to_owned(), ..AmqpNames::default() };
         assert!(equal.check().is_err());
+        let itself = AmqpNames { previous: Some("v1".to_owned()), ..AmqpNames::default() };
+        assert!(itself.check().is_err());
         assert!(AmqpNames::default().check().is_ok());
     }
 }

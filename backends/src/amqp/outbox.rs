@@ -82,9 +82,9 @@ impl Outbox {
         })
     }
 
-    /// Takes note of a look at `queue`: what is together well below the bound of one shard fills none of them.
+    /// Takes note of a look at `queue`: what is together well below the bound of one queue fills none of them.
     pub(super) fn note_depth(&self, queue: Queue, depth: Depth) {
-        if depth.bytes > self.config.shard_bytes() / 2 {
+        if depth.bytes > self.config.options().queue_bytes / 2 {
             return;
         }
         let names = &self.config.options().names;

@@ -1,7 +1,7 @@
 //! The publishing side: one connection of its own, because an alarm of the broker blocks all of a connection.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,10 @@ use crate::bus::PublishError;
 use super::config::AmqpConfig;
 use super::connect::{self, CallError, Pauses, within};
 use super::flight::{Answer, Flight, Identity};
+use super::full::Full;
+use super::incarnation::Incarnations;
+use super::status::{Common, Status};
+use super::trouble::Part;
 
 /// Publishes that wait to be written; those behind them wait for a place.
 const WAITING: usize = 64;
@@ -24,8 +28,6 @@ const WAITING: usize = 64;
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a publish may hang on a blocked connection before its publisher is told.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
-/// How long a queue counts as full after it refused a message.
-const FULL_FOR: Duration = Duration::from_secs(5);
 /// How long the last confirmations are waited for when the bus is closed.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
@@ -42,51 +44,19 @@ pub(super) struct Publish {
 pub(super) struct Publisher {
     waiting: mpsc::Sender<(Publish, Answer)>,
     full: Arc<Full>,
-}
-
-/// Which queues refused a message lately, by exchange and key.
-#[derive(Debug, Default)]
-pub(super) struct Full(Mutex<HashMap<(String, String), Instant>>);
-
-impl Full {
-    fn note(&self, identity: &Identity, result: &Result<(), PublishError>) {
-        let mut full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (identity.exchange.clone(), identity.key.clone());
-        match result {
-            Err(PublishError::Unavailable(_)) => {
-                full.insert(place, Instant::now());
-            }
-            Ok(()) if !full.is_empty() => {
-                full.remove(&place);
-            }
-            _ => {}
-        }
-    }
-
-    fn holds_any(&self, matches: impl Fn(&str, &str) -> bool) -> bool {
-        let full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        full.iter().any(|((exchange, key), since)| since.elapsed() < FULL_FOR && matches(exchange, key))
-    }
-
-    fn forget(&self, matches: impl Fn(&str, &str) -> bool) {
-        let mut full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        full.retain(|(exchange, key), _| !matches(exchange, key));
-    }
-
-    fn holds(&self, exchange: &str, key: &str) -> bool {
-        let full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !full.is_empty()
-            && full.get(&(exchange.to_owned(), key.to_owned())).is_some_and(|since| since.elapsed() < FULL_FOR)
-    }
+    status: Arc<Status>,
 }
 
 impl Publisher {
     /// Returns once the broker has confirmed. Dropped before, the message may be published all the same.
     pub(super) async fn publish(&self, publish: Publish) -> Result<(), PublishError> {
-        let closed = || PublishError::Unavailable("the bus is closed".to_owned());
         let (answer, result) = oneshot::channel();
-        self.waiting.send((publish, answer)).await.map_err(|_| closed())?;
-        result.await.unwrap_or_else(|_| Err(PublishError::Unknown("the bus was closed".to_owned())))
+        let result = match self.waiting.send((publish, answer)).await {
+            Ok(()) => result.await.unwrap_or_else(|_| Err(PublishError::Unknown("the bus was closed".to_owned()))),
+            Err(_) => Err(PublishError::Unavailable("the bus is closed".to_owned())),
+        };
+        self.status.counters.note(&result);
+        result
     }
 
     /// Whether the queue behind `exchange` and `key` refused a message within the last seconds.
@@ -111,6 +81,7 @@ pub(super) struct PublisherTask {
     waiting: mpsc::Receiver<(Publish, Answer)>,
     full: Arc<Full>,
     pauses: Pauses,
+    status: Arc<Status>,
     closed: CancellationToken,
 }
 
@@ -137,36 +108,64 @@ enum End {
 }
 
 impl PublisherTask {
-    pub(super) fn new(config: Arc<AmqpConfig>, pauses: Pauses, closed: CancellationToken) -> (Publisher, Self) {
+    pub(super) fn new(pauses: Pauses, (config, status, closed): Common) -> (Publisher, Self) {
         let (sender, waiting) = mpsc::channel(WAITING);
         let full = Arc::new(Full::default());
-        let publisher = Publisher { waiting: sender, full: Arc::clone(&full) };
-        (publisher, Self { config, waiting, full, pauses, closed })
+        let publisher = Publisher { waiting: sender, full: Arc::clone(&full), status: Arc::clone(&status) };
+        (publisher, Self { config, waiting, full, pauses, status, closed })
     }
 
-    /// Runs until the bus is closed.
-    pub(super) async fn run(mut self, first: Line) {
-        let (mut line, mut attempt) = (Some(first), 0);
-        while !self.closed.is_cancelled() {
-            if let Some(line) = line.take() {
-                let since = Instant::now();
-                let end = self.serve(&line).await;
-                self.pauses.stood_for(since.elapsed());
-                if let End::Broken(reason) = end {
-                    tracing::warn!(reason, line = ?connect::Shown(&line.connection), "lost the publishing connection");
+    /// Runs until the bus is closed. It begins once there is a first of the `incarnations`, which has made the
+    /// exchanges that messages are published to.
+    pub(super) async fn run(mut self, mut incarnations: Incarnations) {
+        let established = async {
+            // Who keeps them ends when the bus is closed.
+            incarnations.wait_for(Option::is_some).await.ok();
+        };
+        if self.refuse_during(established).await.is_none() {
+            return;
+        }
+        let mut attempt = 0;
+        loop {
+            let config = Arc::clone(&self.config);
+            match self.refuse_during(Line::open(&config, attempt)).await {
+                Some(Ok(line)) => self.keep(&line).await,
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "failed to connect for publishing");
+                    self.status.trouble.set(Part::Publishing, Some(format!("the broker is away: {error}")));
                 }
-            }
-            attempt += 1;
-            let (config, pause) = (Arc::clone(&self.config), self.pauses.next());
-            let connecting = async move {
-                tokio::time::sleep(pause).await;
-                Line::open(&config, attempt).await
-            };
-            match self.refuse_during(connecting).await {
-                Some(Ok(opened)) => line = Some(opened),
-                Some(Err(error)) => tracing::warn!(%error, "failed to connect for publishing"),
                 None => return,
             }
+            attempt += 1;
+            let pause = self.pauses.next();
+            if self.refuse_during(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes over a connection to its end.
+    async fn keep(&mut self, line: &Line) {
+        let since = Instant::now();
+        self.status.counters.publishing_connections.fetch_add(1, Ordering::Relaxed);
+        self.status.trouble.set(Part::Publishing, None);
+        let end = self.serve(line).await;
+        self.pauses.stood_for(since.elapsed());
+        self.note_blocked(false);
+        let reason = match end {
+            End::Broken(reason) => reason,
+            End::Closed => "the bus is closed".to_owned(),
+        };
+        if !self.closed.is_cancelled() {
+            tracing::warn!(reason, line = ?connect::Shown(&line.connection), "lost the publishing connection");
+        }
+        self.status.trouble.set(Part::Publishing, Some(format!("the publishing connection is replaced: {reason}")));
+    }
+
+    fn note_blocked(&self, is_blocked: bool) {
+        if self.status.counters.is_blocked.swap(is_blocked, Ordering::Relaxed) != is_blocked {
+            let told = is_blocked.then(|| "the broker takes no publishes, because of an alarm of its own".to_owned());
+            self.status.trouble.set(Part::Blocked, told);
         }
     }
 
@@ -233,6 +232,7 @@ impl PublisherTask {
         if !status.connected() {
             return Some(End::Broken("it was closed".to_owned()));
         }
+        self.note_blocked(status.blocked());
         if status.blocked() {
             flight.give_up(BLOCKED_GRACE, "the broker blocks publishers");
             return None;

@@ -1,30 +1,26 @@
-//! The exchanges and queues, declared or looked for.
+//! The exchanges and queues as they must be.
 //!
 //! Arguments that can never change stand here; what an operator tunes belongs into policies of the broker.
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Connection, ExchangeKind};
+mod leave;
+mod survey;
+
+use lapin::ExchangeKind;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
 
 use crate::bus::Queue;
 
-use super::config::{AmqpConfig, Topology};
-use super::connect::{self, CallError, within};
+use super::config::AmqpConfig;
 use super::delay::{STEPS, Step};
-use super::names::shard_key;
+use super::names::{due_key, shard_key, step_key};
+
+pub(super) use self::leave::leave_previous;
+pub(super) use self::survey::establish;
 
 /// Finite, because a message that is requeued without end threatens the broker, and far above what crashing
 /// processes do to the innocent neighbours of a poisoned message.
 const DELIVERY_LIMIT: i64 = 1_000;
-
-/// Why the topology is not as it must be.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TopologyError {
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error("these are missing, or another role must declare them: {}", .0.join(", "))]
-    Missing(Vec<String>),
-}
 
 #[derive(Debug)]
 struct Exchange {
@@ -38,84 +34,20 @@ struct Declared {
     name: String,
     arguments: FieldTable,
     /// Exchanges and keys that feed it.
-    bindings: Vec<(String, String)>,
+    bindings: Vec<Place>,
+    /// Exchanges and keys that fed it under another number of shards.
+    unbound: Vec<Place>,
 }
 
-/// Makes the topology as it must be, or finds that it is not.
-pub(super) async fn establish(config: &AmqpConfig, connection: &Connection) -> Result<(), TopologyError> {
-    match config.options().topology {
-        Topology::Declare => Ok(declare(config, connection).await?),
-        Topology::Verify => verify(config, connection).await,
-    }
-}
+/// An exchange and a key.
+type Place = (String, String);
 
-async fn declare(config: &AmqpConfig, connection: &Connection) -> Result<(), CallError> {
-    let bound = config.options().call_timeout;
-    let channel = connect::channel(config, connection).await?;
-    for Exchange { name, kind, arguments } in exchanges(config) {
-        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let declared = channel.exchange_declare(name.into(), kind, options, arguments);
-        within(bound, "declare an exchange", declared).await?;
-    }
-    for queue in queues(config) {
-        declare_queue(config, &channel, queue).await?;
-    }
-    connect::close_channel(config, &channel).await;
-    Ok(())
-}
-
-async fn declare_queue(config: &AmqpConfig, channel: &Channel, queue: Declared) -> Result<(), CallError> {
-    let bound = config.options().call_timeout;
-    let Declared { name, arguments, bindings } = queue;
-    let name = ShortString::from(name);
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    within(bound, "declare a queue", channel.queue_declare(name.clone(), options, arguments)).await?;
-    for (exchange, key) in bindings {
-        let options = QueueBindOptions::default();
-        let bound_to = channel.queue_bind(name.clone(), exchange.into(), key.into(), options, FieldTable::default());
-        within(bound, "bind a queue", bound_to).await?;
-    }
-    Ok(())
-}
-
-/// Looks for every exchange and queue. A look that fails closes its channel, so each failure costs a new one.
-/// Arguments and bindings cannot be looked at this way; what cannot be routed is refused when it is published.
-async fn verify(config: &AmqpConfig, connection: &Connection) -> Result<(), TopologyError> {
-    let bound = config.options().call_timeout;
-    let mut missing = Vec::new();
-    let mut channel = connect::channel(config, connection).await?;
-    for exchange in exchanges(config) {
-        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-        let name = ShortString::from(exchange.name.as_str());
-        let found = channel.exchange_declare(name, exchange.kind, options, FieldTable::default());
-        if is_missing(within(bound, "look for an exchange", found).await)? {
-            missing.push(format!("exchange {}", exchange.name));
-            channel = connect::channel(config, connection).await?;
-        }
-    }
-    for queue in queues(config) {
-        let found = channel.queue_declare(queue.name.as_str().into(), passive(), FieldTable::default());
-        if is_missing(within(bound, "look for a queue", found).await)? {
-            missing.push(format!("queue {}", queue.name));
-            channel = connect::channel(config, connection).await?;
-        }
-    }
-    connect::close_channel(config, &channel).await;
-    if missing.is_empty() { Ok(()) } else { Err(TopologyError::Missing(missing)) }
-}
+/// All that is published to an exchange.
+const ALL_KEYS: &str = "#";
 
 /// Options that declare nothing.
 pub(super) fn passive() -> QueueDeclareOptions {
     QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() }
-}
-
-/// A refusal by the broker means that it is not there; anything else is a failed look.
-fn is_missing<T>(found: Result<T, CallError>) -> Result<bool, CallError> {
-    match found {
-        Ok(_) => Ok(false),
-        Err(CallError::Refused(error)) if matches!(error.kind(), lapin::ErrorKind::ProtocolError(_)) => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 fn exchanges(config: &AmqpConfig) -> Vec<Exchange> {
@@ -137,7 +69,7 @@ fn exchanges(config: &AmqpConfig) -> Vec<Exchange> {
 /// What is dead-lettered into stands before what dead-letters.
 fn queues(config: &AmqpConfig) -> Vec<Declared> {
     let shards = 0..config.options().shards.get();
-    let mut queues = vec![dead_queue(config), unrouted_queue(config)];
+    let mut queues = vec![dead_queue(config), unrouted_queue(config), inbox_queue(config)];
     for queue in Queue::ALL {
         queues.extend(shards.clone().map(|shard| work_queue(config, queue, shard)));
     }
@@ -147,21 +79,51 @@ fn queues(config: &AmqpConfig) -> Vec<Declared> {
     queues
 }
 
-/// What others publish to the registry exchange goes to the first shard, whatever its repository.
 fn work_queue(config: &AmqpConfig, queue: Queue, shard: u16) -> Declared {
     let names = &config.options().names;
-    let mut arguments = kept(config, &names.dead);
-    arguments.insert("x-dead-letter-routing-key".into(), text(queue.as_str()));
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
-    let due = (names.due.clone(), format!("*.{}.{}", queue.as_str(), shard_key(shard)));
-    let mut bindings = vec![(names.exchange(queue).to_owned(), shard_key(shard)), due];
+    let mut declared = Declared {
+        name: names.queue(queue, shard),
+        arguments: worked(config, queue),
+        bindings: vec![
+            (names.exchange(queue).to_owned(), shard_key(shard)),
+            (names.due.clone(), due_key(queue, shard)),
+        ],
+        unbound: Vec::new(),
+    };
     if queue == Queue::Events {
-        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+        declared.arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         if shard == 0 {
-            bindings.push((names.registry.clone(), "#".to_owned()));
+            feed_by_others(config, &mut declared, config.options().shards.get() == 1);
         }
     }
-    Declared { name: names.queue(queue, shard), arguments, bindings }
+    declared
+}
+
+/// What others publish is on the only shard of events, or else here, whatever its repository: a producer
+/// publishes it again under its key.
+fn inbox_queue(config: &AmqpConfig) -> Declared {
+    let names = &config.options().names;
+    let mut declared = Declared {
+        name: names.inbox_queue(),
+        arguments: worked(config, Queue::Events),
+        bindings: Vec::new(),
+        unbound: Vec::new(),
+    };
+    feed_by_others(config, &mut declared, config.options().shards.get() > 1);
+    declared
+}
+
+fn feed_by_others(config: &AmqpConfig, declared: &mut Declared, is_fed: bool) {
+    let place = (config.options().names.registry.clone(), ALL_KEYS.to_owned());
+    if is_fed { declared.bindings.push(place) } else { declared.unbound.push(place) }
+}
+
+/// The arguments of a queue whose messages are given up to the dead letters.
+fn worked(config: &AmqpConfig, queue: Queue) -> FieldTable {
+    let mut arguments = kept(config, &config.options().names.dead);
+    arguments.insert("x-dead-letter-routing-key".into(), text(queue.as_str()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    arguments
 }
 
 fn delay_queue(config: &AmqpConfig, step: Step, shard: u16) -> Declared {
@@ -169,8 +131,8 @@ fn delay_queue(config: &AmqpConfig, step: Step, shard: u16) -> Declared {
     let mut arguments = kept(config, &names.due);
     let ttl = i64::try_from(step.queue_ttl().as_millis()).unwrap_or(i64::MAX);
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(ttl));
-    let bindings = vec![(names.delay.clone(), format!("{}.*.{}", step.name, shard_key(shard)))];
-    Declared { name: names.delay_queue(step, shard), arguments, bindings }
+    let bindings = vec![(names.delay.clone(), step_key(step, shard))];
+    Declared { name: names.delay_queue(step, shard), arguments, bindings, unbound: Vec::new() }
 }
 
 fn dead_queue(config: &AmqpConfig) -> Declared {
@@ -182,14 +144,17 @@ fn dead_queue(config: &AmqpConfig) -> Declared {
         ("x-max-length-bytes", number(config.options().dead_bytes)),
         ("x-stream-max-segment-size-bytes", number(config.segment_bytes())),
     ]);
-    Declared { name: names.dead_queue(), arguments, bindings: vec![(names.dead.clone(), "#".to_owned())] }
+    let bindings = vec![(names.dead.clone(), ALL_KEYS.to_owned())];
+    Declared { name: names.dead_queue(), arguments, bindings, unbound: Vec::new() }
 }
 
 /// The oldest go when it is full: nobody waits for them, and a full queue must not stop foreign publishers.
 fn unrouted_queue(config: &AmqpConfig) -> Declared {
     let names = &config.options().names;
-    let arguments = table([("x-queue-type", text("quorum")), ("x-max-length-bytes", number(config.shard_bytes()))]);
-    Declared { name: names.unrouted_queue(), arguments, bindings: vec![(names.unrouted.clone(), String::new())] }
+    let arguments =
+        table([("x-queue-type", text("quorum")), ("x-max-length-bytes", number(config.options().queue_bytes))]);
+    let bindings = vec![(names.unrouted.clone(), String::new())];
+    Declared { name: names.unrouted_queue(), arguments, bindings, unbound: Vec::new() }
 }
 
 /// The arguments of a queue that loses nothing: what leaves it goes to an exchange, and is gone from it only
@@ -197,7 +162,7 @@ fn unrouted_queue(config: &AmqpConfig) -> Declared {
 fn kept(config: &AmqpConfig, dead_letter_exchange: &str) -> FieldTable {
     table([
         ("x-queue-type", text("quorum")),
-        ("x-max-length-bytes", number(config.shard_bytes())),
+        ("x-max-length-bytes", number(config.options().queue_bytes)),
         ("x-overflow", text("reject-publish")),
         ("x-dead-letter-exchange", text(dead_letter_exchange)),
         ("x-dead-letter-strategy", text("at-least-once")),

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_backends::amqp::{Amqp, AmqpError, AmqpNames, AmqpOptions, Topology};
+use dockbell_backends::amqp::Amqp;
 use dockbell_backends::bus::{Bus, Consumer, PublishError, Queue, Received};
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::wait::until;
@@ -16,11 +16,11 @@ use crate::harness::outgoing;
 
 const SOON: Duration = Duration::from_secs(20);
 
-async fn next(consumer: &mut Consumer) -> Received {
+pub(crate) async fn next(consumer: &mut Consumer) -> Received {
     timeout(SOON, consumer.next()).await.expect("a message in time").unwrap()
 }
 
-async fn consume(bus: &Amqp, queue: Queue, prefetch: u16) -> Consumer {
+pub(crate) async fn consume(bus: &Amqp, queue: Queue, prefetch: u16) -> Consumer {
     bus.consume(queue, NonZeroU16::new(prefetch).unwrap()).await.unwrap()
 }
 
@@ -34,7 +34,6 @@ async fn what_a_broker_does_to_its_clients_is_survived() {
     play(&node, every_unroutable_message_among_many_is_refused_and_no_other).await;
     play(&node, a_closed_connection_is_replaced_with_its_prefetch).await;
     play(&node, a_queue_that_was_deleted_is_made_again_and_consumed).await;
-    play(&node, what_is_missing_is_reported_by_who_may_not_declare).await;
     play(&node, what_others_publish_is_consumed_as_an_event).await;
     play(&node, dead_letters_beyond_the_last_are_none).await;
     play(&node, consumers_that_come_and_go_keep_nothing_from_others).await;
@@ -42,7 +41,7 @@ async fn what_a_broker_does_to_its_clients_is_survived() {
 }
 
 /// Prints the name of the scenario before it is played, so that the last one names the failure.
-async fn play(node: &Node, scenario: impl AsyncFnOnce(&Node, &str)) {
+pub(crate) async fn play(node: &Node, scenario: impl AsyncFnOnce(&Node, &str)) {
     eprintln!("{}", std::any::type_name_of_val(&scenario));
     scenario(node, &node.virtual_host().await).await;
 }
@@ -103,22 +102,6 @@ async fn a_queue_that_was_deleted_is_made_again_and_consumed(node: &Node, host: 
     publish_until_taken(&bus, "after").await;
     assert_eq!(next(&mut consumer).await.id, "after");
     bus.close().await;
-}
-
-async fn what_is_missing_is_reported_by_who_may_not_declare(node: &Node, host: &str) {
-    let verify = || AmqpOptions { topology: Topology::Verify, ..options(1) };
-    let missing = open(node.port(), host, verify()).await.unwrap_err();
-    let AmqpError::Topology(difference) = &missing else { panic!("{missing}") };
-    for name in ["exchange registry.events", "queue dockbell.events.v1.00", "queue dockbell.delay.24h.v1.00"] {
-        assert!(difference.contains(name), "{difference}");
-    }
-    open(node.port(), host, options(1)).await.unwrap().close().await;
-    open(node.port(), host, verify()).await.unwrap().close().await;
-    let other = AmqpOptions { queue_bytes: 2 * options(1).queue_bytes, ..options(1) };
-    let refused = open(node.port(), host, other).await.unwrap_err();
-    assert!(matches!(&refused, AmqpError::Topology(reason) if reason.contains("x-max-length-bytes")), "{refused}");
-    let beside = AmqpNames { version: "v2".to_owned(), ..AmqpNames::default() };
-    open(node.port(), host, AmqpOptions { names: beside, ..options(1) }).await.unwrap().close().await;
 }
 
 async fn what_others_publish_is_consumed_as_an_event(node: &Node, host: &str) {

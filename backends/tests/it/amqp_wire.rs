@@ -8,7 +8,7 @@ use dockbell_backends::bus::{Bus, BusError, PublishError, Queue};
 use dockbell_testkit::rabbitmq::{Link, Node};
 use dockbell_testkit::wait::until;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::amqp_harness::{open, open_any, options};
 use crate::amqp_traffic::{Drain, consume, next, publish, publish_until_taken};
@@ -31,7 +31,8 @@ pub(crate) async fn a_channel_that_the_broker_closes_is_replaced(node: &Node, ho
     let again = next(&mut consumer).await;
     eprintln!("consumption is back {:?} after a closed channel", began.elapsed());
     assert!(began.elapsed() < ROOM, "{:?}", began.elapsed());
-    assert_eq!((again.id.as_str(), link.closes()), ("held", vec![406]));
+    assert_eq!(again.id, "held");
+    assert!(link.closes().contains(&406), "{:?}", link.closes());
     assert_eq!(stale.receipt.ack().await, Err(BusError::Stale));
     again.receipt.ack().await.unwrap();
     publish(&bus, Queue::Deliveries, &["after"]).await;
@@ -77,6 +78,8 @@ pub(crate) async fn a_half_open_connection_is_noticed_and_replaced(node: &Node, 
 pub(crate) async fn another_address_is_taken_when_one_refuses(node: &Node, host: &str) {
     let (first, second) = (Link::open(node.port()).await, Link::open(node.port()).await);
     let urls = [&first, &second].map(|link| Node::url(link.port(), host));
+    // Nobody listens at the first.
+    let urls = [Node::url(1, host)].into_iter().chain(urls).collect::<Vec<_>>();
     let bus = open_any(&urls, options(1)).await.unwrap();
     let drain = Drain::start(consume(&bus, Queue::Deliveries, 3).await);
     publish(&bus, Queue::Deliveries, &["before"]).await;
@@ -93,6 +96,7 @@ pub(crate) async fn a_silent_consumer_is_replaced_and_one_with_a_reason_is_not(n
     let events = "dockbell.events.v1.00";
     let (full, standby) =
         (open(node.port(), host, options(1)).await.unwrap(), open(node.port(), host, options(1)).await.unwrap());
+    let opened = Instant::now();
     let mut holder = consume(&full, Queue::Events, 1).await;
     publish(&full, Queue::Events, &["a", "b"]).await;
     let held = next(&mut holder).await;
@@ -122,6 +126,8 @@ pub(crate) async fn a_silent_consumer_is_replaced_and_one_with_a_reason_is_not(n
     assert_eq!(found, ["a", "b", "c", "d", "e"]);
     assert!(began.elapsed() > Duration::from_secs(20), "one look sufficed: {:?}", began.elapsed());
 
+    // By the third look after its only message the full one would be given up.
+    sleep_until(opened + Duration::from_secs(50)).await;
     assert_eq!(node.consumers(host, events).await, both);
     held.receipt.ack().await.unwrap();
     assert_eq!(next(&mut holder).await.id, "b");

@@ -15,6 +15,8 @@ mod amqp_storm;
 #[cfg(test)]
 mod amqp_tls;
 #[cfg(test)]
+mod amqp_topology;
+#[cfg(test)]
 mod amqp_traffic;
 #[cfg(test)]
 mod amqp_wire;

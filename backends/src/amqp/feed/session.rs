@@ -1,4 +1,4 @@
-//! One shard of one consumer on one channel: receives, lets wait what is early, settles, watches.
+//! One queue of one consumer on one channel: receives, lets wait what is early, settles, watches.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,7 @@ use crate::amqp::incarnation::Incarnation;
 use crate::amqp::ledger::{Due, Ledger};
 use crate::amqp::parcel::Parcel;
 use crate::amqp::receipt::{AmqpReceipt, Verdict, Verdicts};
+use crate::amqp::sources::Role;
 use crate::bus::Queue;
 
 /// How long settled messages are collected into one acknowledgement.
@@ -62,7 +63,7 @@ impl Session {
         let channel = connect::channel(config, &incarnation.connection).await?;
         let prefetch = channel.basic_qos(feed.prefetch.get(), BasicQosOptions::default());
         within(bound, "set the prefetch", prefetch).await?;
-        let queue = config.options().names.queue(feed.queue, feed.shard).into();
+        let queue = feed.source.name.as_str().into();
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consuming = channel.basic_consume(queue, ShortString::default(), options, arguments);
         let consumer = within(bound, "consume", consuming).await?;
@@ -83,7 +84,7 @@ impl Session {
     /// Runs until there is nothing more to do, which is no failure, or the channel is of no use any more.
     pub(super) async fn run(mut self, feed: &Feed, incarnation: &Incarnation) -> Result<(), String> {
         let result = self.pump(feed, incarnation).await;
-        feed.outbox.sizes.held(feed.queue).fetch_sub(self.owed(), Ordering::Relaxed);
+        feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(self.owed(), Ordering::Relaxed);
         if result.is_ok() {
             connect::close_channel(&feed.outbox.config, &self.channel).await;
         }
@@ -132,10 +133,10 @@ impl Session {
         let tag = delivery.delivery_tag;
         self.ledger.hold(tag);
         self.received += 1;
-        feed.outbox.sizes.held(feed.queue).fetch_add(1, Ordering::Relaxed);
+        feed.outbox.sizes.held(feed.source.role.queue()).fetch_add(1, Ordering::Relaxed);
         feed.outbox.sizes.note(delivery.data.len());
         let mut parcel = Parcel::read(delivery);
-        let receipt = AmqpReceipt::new(tag, self.verdicts.clone(), feed.outbox.clone(), feed.queue);
+        let receipt = AmqpReceipt::new(tag, self.verdicts.clone(), feed.outbox.clone(), feed.source.role.queue());
         if !is_wanted {
             // Dropping the receipt gives the message back.
             return;
@@ -170,7 +171,7 @@ impl Session {
                 let options = BasicAckOptions { multiple: false };
                 bounded(feed, "acknowledge", self.channel.basic_ack(tag, options)).await?;
                 self.ledger.release(tag);
-                feed.outbox.sizes.held(feed.queue).fetch_sub(1, Ordering::Relaxed);
+                feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(1, Ordering::Relaxed);
                 // A channel is served in order: once this is answered, the acknowledgement is carried out.
                 let barrier = self.channel.basic_qos(feed.prefetch.get(), BasicQosOptions::default());
                 bounded(feed, "settle", barrier).await?;
@@ -182,7 +183,7 @@ impl Session {
                 let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
                 bounded(feed, "requeue", self.channel.basic_nack(tag, options)).await?;
                 self.ledger.release(tag);
-                feed.outbox.sizes.held(feed.queue).fetch_sub(1, Ordering::Relaxed);
+                feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(1, Ordering::Relaxed);
                 Ok(())
             }
         }
@@ -191,7 +192,7 @@ impl Session {
     async fn acknowledge(&mut self, feed: &Feed) -> Result<(), String> {
         let due = self.ledger.take_due(Instant::now());
         let written = self.write(feed, &due).await;
-        feed.outbox.sizes.held(feed.queue).fetch_sub(due.count, Ordering::Relaxed);
+        feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(due.count, Ordering::Relaxed);
         written
     }
 
@@ -226,15 +227,15 @@ impl Session {
     /// inactive consumer of a queue with a single active one gets none, so one that never got any may be that.
     async fn look(&mut self, feed: &Feed, incarnation: &Incarnation) -> Result<(), String> {
         let has_received = self.received > self.silence.received;
-        let may_be_inactive = feed.queue == Queue::Events && self.received == 0;
+        let may_be_inactive = feed.source.role == Role::Work(Queue::Events) && self.received == 0;
         let is_full = self.ledger.owed() >= usize::from(feed.prefetch.get());
         self.silence.received = self.received;
         if has_received || may_be_inactive || is_full {
             self.silence.looks = 0;
             return Ok(());
         }
-        let queue = feed.outbox.config.options().names.queue(feed.queue, feed.shard);
-        let ready = depth::ready(&feed.outbox.config, &incarnation.connection, vec![queue]).await;
+        let queues = vec![feed.source.name.clone()];
+        let ready = depth::ready(&feed.outbox.config, &incarnation.connection, queues).await;
         let ready = ready.map_err(|error| error.to_string())?;
         self.silence.looks = if ready > 0 { self.silence.looks + 1 } else { 0 };
         if self.silence.looks < 2 { Ok(()) } else { Err("the consumer is silent".to_owned()) }
@@ -264,7 +265,7 @@ async fn next(consumer: &mut Option<Consumer>) -> Option<lapin::Result<Delivery>
 
 /// Sends a message to wait again, however often it takes, and then settles it.
 fn hop(feed: &Feed, parcel: Parcel, mut receipt: AmqpReceipt, remaining: Duration) -> BoxFuture<'static, ()> {
-    let (outbox, queue, shard) = (feed.outbox.clone(), feed.queue, feed.shard);
+    let (outbox, queue, shard) = (feed.outbox.clone(), feed.source.role.queue(), feed.source.shard);
     async move {
         while let Err(error) = outbox.wait(queue, shard, parcel.clone(), remaining).await {
             tracing::warn!(%error, "failed to let a message wait again");

@@ -1,0 +1,25 @@
+//! What the tasks of one bus tell whoever watches it.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::config::AmqpConfig;
+use super::stats::Counters;
+use super::trouble::Trouble;
+
+/// What each task of a bus has.
+pub(super) type Common = (Arc<AmqpConfig>, Arc<Status>, CancellationToken);
+
+/// Shared by all tasks of one bus.
+#[derive(Debug)]
+pub(super) struct Status {
+    pub(super) trouble: Trouble,
+    pub(super) counters: Counters,
+}
+
+impl Status {
+    pub(super) fn at_start() -> Self {
+        Self { trouble: Trouble::at_start(), counters: Counters::default() }
+    }
+}
