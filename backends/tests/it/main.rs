@@ -5,8 +5,6 @@ mod amqp_alarm;
 #[cfg(test)]
 mod amqp_bus;
 #[cfg(test)]
-mod amqp_cluster;
-#[cfg(test)]
 mod amqp_harness;
 #[cfg(test)]
 mod amqp_robust;
