@@ -1,10 +1,13 @@
 //! A private `RabbitMQ` node of Debian's `rabbitmq-server`, with a virtual host for each test.
 
+mod frames;
 mod link;
 mod management;
+mod ports;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,15 +20,14 @@ use tokio::sync::Mutex;
 
 pub use self::link::Link;
 use self::management::Management;
+use self::ports::Ports;
 use crate::wait::until;
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+/// Nodes of one cluster know each other by it.
+const COOKIE: &str = "home/.erlang.cookie";
 const GUARD: &str = include_str!("rabbitmq/guard.sh");
-/// Below the ports that the kernel gives to clients.
-const FIRST_PORT: u32 = 11_000;
-const PORT_BLOCKS: u32 = 300;
-const PORTS_PER_BLOCK: u32 = 40;
 
 /// A node with folders, ports and an epmd of its own. All of it ends when this is dropped, or with the process.
 #[derive(Debug)]
@@ -44,25 +46,63 @@ struct Guard {
     _process: Child,
 }
 
-/// Spaced, because epmd and the plugins take neighbours at times.
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    amqp: u16,
-    management: u16,
-    distribution: u16,
-    epmd: u16,
-}
-
 impl Node {
     /// Returns once the node takes connections.
     ///
     /// # Panics
     /// If it cannot be started; it needs the Debian package rabbitmq-server.
     pub async fn start() -> Self {
+        Self::launch(Ports::find(), "", None).await
+    }
+
+    /// As [`Node::start`], and the node takes connections over TLS beside plain ones.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+        let ports = Ports::find();
+        let configuration = format!(
+            "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.verify = verify_none\nssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\n",
+            ports.tls,
+            certificate.display(),
+            key.display()
+        );
+        Self::launch(ports, &configuration, None).await
+    }
+
+    /// Starts a further node and returns once it belongs to the cluster of this one, which must outlive it.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn start_beside(&self) -> Self {
+        let ports = Ports::find_beside(self.ports);
+        let discovery = "cluster_formation.peer_discovery_backend = classic_config\n";
+        let member =
+            |number, ports: Ports| format!("cluster_formation.classic_config.nodes.{number} = {}\n", ports.node_name());
+        let configuration = format!("{discovery}{}{}", member(1, self.ports), member(2, ports));
+        let cookie = fs::read(self.folder.join(COOKIE)).expect("the cookie of a node");
+        let node = Self::launch(ports, &configuration, Some(&cookie)).await;
+        until("a node of the cluster", || async {
+            let nodes = self.expect_call("GET", "/nodes", None).await;
+            let name = Value::String(ports.node_name());
+            let found = nodes.as_array()?.iter().find(|node| node.get("name") == Some(&name))?;
+            (found.get("running") == Some(&Value::Bool(true))).then_some(())
+        })
+        .await;
+        node
+    }
+
+    async fn launch(ports: Ports, configuration: &str, cookie: Option<&[u8]>) -> Self {
         assert!(Path::new(SERVER).exists(), "{SERVER} is absent: run scripts/install-test-packages rabbitmq-server");
         let folder = TempDir::new().expect("a temporary folder").keep();
-        let ports = Ports::find();
-        let mut process = guard(&folder, ports).spawn().expect("sh");
+        fs::create_dir(folder.join("home")).expect("a folder");
+        if let Some(cookie) = cookie {
+            let path = folder.join(COOKIE);
+            fs::write(&path, cookie).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("a file of its own");
+        }
+        let mut process = guard(&folder, ports, configuration).spawn().expect("sh");
         let commands = process.stdin.take().expect("a standard input");
         let answers = BufReader::new(process.stdout.take().expect("a standard output")).lines();
         let guard = Mutex::new(Guard { commands, answers, _process: process });
@@ -78,7 +118,17 @@ impl Node {
         self.ports.amqp
     }
 
-    /// A virtual host that nobody else uses, by its name.
+    /// The port of AMQP over TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.ports.tls
+    }
+
+    /// The name of the node in its cluster.
+    pub fn name(&self) -> String {
+        self.ports.node_name()
+    }
+
+    /// A virtual host that nobody else uses, by its name, with a user of that name.
     ///
     /// # Panics
     /// If it cannot be made.
@@ -87,12 +137,13 @@ impl Node {
         self.expect_call("PUT", &format!("/vhosts/{name}"), None).await;
         let rights = json!({ "configure": ".*", "write": ".*", "read": ".*" });
         self.expect_call("PUT", &format!("/permissions/{name}/guest"), Some(rights)).await;
+        self.add_user(&name, &name, (".*", ".*", ".*")).await;
         name
     }
 
     /// The URL of a virtual host, through `port`: the node's own or that of a [`Link`].
     pub fn url(port: u16, host: &str) -> String {
-        Self::url_of("guest", port, host)
+        Self::url_of(host, port, host)
     }
 
     /// As [`Node::url`], for a user whose password is its name.
@@ -109,13 +160,28 @@ impl Node {
 
     /// Closes the connections to a virtual host, and says how many there were.
     pub async fn close_connections(&self, host: &str) -> usize {
-        let found = self.expect_call("GET", &format!("/vhosts/{host}/connections"), None).await;
-        let names: Vec<String> = found.as_array().into_iter().flatten().filter_map(name_of).collect();
-        for name in &names {
-            let name = name.replace(' ', "%20").replace('>', "%3E").replace(':', "%3A");
-            self.expect_call("DELETE", &format!("/connections/{name}"), None).await;
-        }
-        names.len()
+        let closed = self.connections(host).await.len();
+        self.expect_call("DELETE", &format!("/connections/username/{host}"), None).await;
+        closed
+    }
+
+    /// The connections to a virtual host, each by the name of the node that has it. Unlike others of the
+    /// management API, this view is late by no more than a moment.
+    pub async fn connections(&self, host: &str) -> Vec<String> {
+        let found = self.expect_call("GET", &format!("/connections/username/{host}"), None).await;
+        let node_of = |connection: &Value| Some(connection.get("node")?.as_str()?.to_owned());
+        found.as_array().into_iter().flatten().filter_map(node_of).collect()
+    }
+
+    /// The consumers of a queue: the tag of each with its prefetch.
+    pub async fn consumers(&self, host: &str, queue: &str) -> Vec<(String, u64)> {
+        let found = self.expect_call("GET", &format!("/consumers/{host}"), None).await;
+        let read = |consumer: &Value| {
+            let is_of_queue = consumer.pointer("/queue/name")?.as_str()? == queue;
+            let tag = consumer.get("consumer_tag")?.as_str()?.to_owned();
+            is_of_queue.then_some((tag, consumer.get("prefetch_count")?.as_u64()?))
+        };
+        found.as_array().into_iter().flatten().filter_map(read).collect()
     }
 
     /// Deletes a queue with all that stands on it.
@@ -191,39 +257,11 @@ impl Node {
     }
 }
 
-fn name_of(connection: &Value) -> Option<String> {
-    connection.get("name")?.as_str().map(str::to_owned)
-}
-
-impl Ports {
-    /// A block of ports that nobody listens on. Processes begin at different blocks.
-    fn find() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        for _ in 0..PORT_BLOCKS {
-            let block =
-                std::process::id().wrapping_mul(7).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORT_BLOCKS;
-            let first = u16::try_from(FIRST_PORT + block * PORTS_PER_BLOCK).expect("a port");
-            let ports = Self { amqp: first, management: first + 10, distribution: first + 20, epmd: first + 30 };
-            let all = [ports.amqp, ports.management, ports.distribution, ports.epmd];
-            if all.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
-                return ports;
-            }
-        }
-        panic!("no free ports");
-    }
-
-    fn node_name(self) -> String {
-        format!("dockbell{}@localhost", self.amqp)
-    }
-}
-
-fn guard(folder: &Path, ports: Ports) -> Command {
-    let home = folder.join("home");
-    fs::create_dir(&home).expect("a folder");
+fn guard(folder: &Path, ports: Ports, more: &str) -> Command {
     fs::write(folder.join("enabled_plugins"), "[rabbitmq_management].").expect("a file");
     let configuration = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {}\n\
-         disk_free_limit.absolute = 50MB\nlog.console = false\n",
+         disk_free_limit.absolute = 50MB\nlog.console = false\n{more}",
         ports.amqp, ports.management
     );
     fs::write(folder.join("rabbitmq.conf"), configuration).expect("a file");

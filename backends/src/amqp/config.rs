@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use dockbell_proto::secret::Secret;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
 
 use super::names::AmqpNames;
@@ -41,6 +42,8 @@ pub struct AmqpOptions {
     pub dead_bytes: u64,
     /// How long dead letters are kept.
     pub dead_age: Duration,
+    /// Certificates in PEM, any of which may vouch for a broker of an `amqps` URL, beside those of the system.
+    pub root_certificates: Option<Vec<u8>>,
     /// How often the broker must be heard of; it is given up after twice this time.
     pub heartbeat: Duration,
     /// The longest wait for a connection.
@@ -62,6 +65,7 @@ impl Default for AmqpOptions {
             queue_bytes: 1024 * 1024 * 1024,
             dead_bytes: 1024 * 1024 * 1024,
             dead_age: Duration::from_hours(14 * 24),
+            root_certificates: None,
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(10),
@@ -87,6 +91,9 @@ pub enum AmqpConfigError {
     /// The text itself is not shown, because it holds a password.
     #[error("AMQP URL number {0} cannot be read; it has the form amqp://user:password@host:5672/vhost")]
     Url(usize),
+    /// Nobody would be believed by them, which looks like a broker that is away.
+    #[error("the root certificates are none in PEM")]
+    Certificates,
     /// A number is outside its range.
     #[error("{0}")]
     Range(&'static str),
@@ -113,6 +120,12 @@ impl AmqpConfig {
         &self.options
     }
 
+    /// Whom to believe over TLS.
+    pub(super) fn tls(&self) -> OwnedTLSConfig {
+        let pem = self.options.root_certificates.as_deref();
+        OwnedTLSConfig { identity: None, cert_chain: pem.map(|pem| String::from_utf8_lossy(pem).into_owned()) }
+    }
+
     /// The server of the `attempt`th connection: all in turn, from any first one.
     pub(super) fn server(&self, attempt: usize) -> AMQPUri {
         let index = attempt.checked_rem(self.servers.len()).unwrap_or_default();
@@ -126,6 +139,10 @@ impl AmqpConfig {
 }
 
 fn check(options: &AmqpOptions) -> Result<(), AmqpConfigError> {
+    let has_some = |pem: &Vec<u8>| String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----");
+    if !options.root_certificates.as_ref().is_none_or(has_some) {
+        return Err(AmqpConfigError::Certificates);
+    }
     let refused = [
         (options.shards.get() > MOST_SHARDS, "there can be at most 64 shards"),
         (!HEARTBEATS.contains(&options.heartbeat.as_secs()), "the heartbeat must be 5 s to 60 s"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lapin::protocol::{AMQPError, AMQPSoftError};
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -65,8 +65,9 @@ pub(super) async fn within<T>(
 pub(super) async fn connect(config: &AmqpConfig, purpose: &str, attempt: usize) -> Result<Connection, CallError> {
     let name = format!("dockbell {purpose}");
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let connecting = Connection::connect_uri(config.server(attempt), properties);
-    within(config.options().connect_timeout, "connect", connecting).await
+    let builder = DefaultConnectionBuilder::new()?.with_uri(config.server(attempt)).with_properties(properties);
+    let builder = builder.with_tls_config(config.tls());
+    within(config.options().connect_timeout, "connect", builder.connect()).await
 }
 
 /// A channel of its own for one purpose: a refused call closes the channel it was made on.

@@ -20,19 +20,30 @@ pub(crate) fn options(shards: u16) -> AmqpOptions {
 }
 
 pub(crate) fn start(port: u16, host: &str, options: AmqpOptions) -> Amqp {
-    start_as("guest", port, host, options)
+    start_any(&[Node::url(port, host)], options)
 }
 
 pub(crate) fn start_as(user: &str, port: u16, host: &str, options: AmqpOptions) -> Amqp {
-    let config = AmqpConfig::new(&[Secret::new(Node::url_of(user, port, host))], options).unwrap();
+    start_any(&[Node::url_of(user, port, host)], options)
+}
+
+/// A bus that may connect to any of several addresses.
+pub(crate) fn start_any(urls: &[String], options: AmqpOptions) -> Amqp {
+    let secrets: Vec<Secret> = urls.iter().map(Secret::new).collect();
+    let config = AmqpConfig::new(&secrets, options).unwrap();
     let seed = std::collections::hash_map::RandomState::new();
-    let seed = std::hash::BuildHasher::hash_one(&seed, port);
+    let seed = std::hash::BuildHasher::hash_one(&seed, urls);
     Amqp::start(config, Arc::new(SystemClock), StdRng::seed_from_u64(seed))
 }
 
 /// A bus that has nothing to complain of.
 pub(crate) async fn open(port: u16, host: &str, options: AmqpOptions) -> Result<Amqp, Arc<str>> {
-    let bus = start(port, host, options);
+    open_any(&[Node::url(port, host)], options).await
+}
+
+/// As [`start_any`], once it has nothing to complain of.
+pub(crate) async fn open_any(urls: &[String], options: AmqpOptions) -> Result<Amqp, Arc<str>> {
+    let bus = start_any(urls, options);
     untroubled(&bus).await?;
     Ok(bus)
 }

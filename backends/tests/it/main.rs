@@ -1,13 +1,23 @@
 //! The adapters, against the rules of the ports and against what can happen to each of them.
 
 #[cfg(test)]
+mod amqp_alarm;
+#[cfg(test)]
 mod amqp_bus;
 #[cfg(test)]
 mod amqp_harness;
 #[cfg(test)]
 mod amqp_robust;
 #[cfg(test)]
+mod amqp_storm;
+#[cfg(test)]
+mod amqp_tls;
+#[cfg(test)]
 mod amqp_topology;
+#[cfg(test)]
+mod amqp_traffic;
+#[cfg(test)]
+mod amqp_wire;
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
