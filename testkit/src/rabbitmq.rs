@@ -59,10 +59,23 @@ impl Node {
     /// # Panics
     /// If it cannot be started; it needs the Debian package rabbitmq-server.
     pub async fn start() -> Self {
+        Self::start_in(&[]).await
+    }
+
+    /// A node without streams, as one that was upgraded from an earlier release.
+    ///
+    /// # Panics
+    /// As [`Node::start`].
+    pub async fn start_without_streams() -> Self {
+        Self::start_in(&[("RABBITMQ_FEATURE_FLAGS", "quorum_queue,implicit_default_bindings,virtual_host_metadata")])
+            .await
+    }
+
+    async fn start_in(more: &[(&str, &str)]) -> Self {
         assert!(Path::new(SERVER).exists(), "{SERVER} is absent: run scripts/install-test-packages rabbitmq-server");
         let folder = TempDir::new().expect("a temporary folder").keep();
         let ports = Ports::find();
-        let mut process = guard(&folder, ports).spawn().expect("sh");
+        let mut process = guard(&folder, ports).envs(more.iter().copied()).spawn().expect("sh");
         let commands = process.stdin.take().expect("a standard input");
         let answers = BufReader::new(process.stdout.take().expect("a standard output")).lines();
         let guard = Mutex::new(Guard { commands, answers, _process: process });
@@ -116,6 +129,11 @@ impl Node {
             self.expect_call("DELETE", &format!("/connections/{name}"), None).await;
         }
         names.len()
+    }
+
+    /// Enables a feature of the broker, which cannot be taken back.
+    pub async fn enable_feature(&self, flag: &str) {
+        self.expect_call("PUT", &format!("/feature-flags/{flag}/enable"), Some(json!({}))).await;
     }
 
     /// Deletes a queue with all that stands on it.
