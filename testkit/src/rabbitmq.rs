@@ -7,7 +7,6 @@ mod ports;
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,8 +24,6 @@ use crate::wait::until;
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
-/// Nodes of one cluster know each other by it.
-const COOKIE: &str = "home/.erlang.cookie";
 const GUARD: &str = include_str!("rabbitmq/guard.sh");
 
 /// A node with folders, ports and an epmd of its own. All of it ends when this is dropped, or with the process.
@@ -52,7 +49,7 @@ impl Node {
     /// # Panics
     /// If it cannot be started; it needs the Debian package rabbitmq-server.
     pub async fn start() -> Self {
-        Self::launch(Ports::find(), "", None).await
+        Self::launch(Ports::find(), "", &[]).await
     }
 
     /// As [`Node::start`], and the node takes connections over TLS beside plain ones.
@@ -68,41 +65,23 @@ impl Node {
             certificate.display(),
             key.display()
         );
-        Self::launch(ports, &configuration, None).await
+        Self::launch(ports, &configuration, &[]).await
     }
 
-    /// Starts a further node and returns once it belongs to the cluster of this one, which must outlive it.
+    /// A node without streams, as one that was upgraded from an earlier release.
     ///
     /// # Panics
-    /// If it cannot be started.
-    pub async fn start_beside(&self) -> Self {
-        let ports = Ports::find_beside(self.ports);
-        let discovery = "cluster_formation.peer_discovery_backend = classic_config\n";
-        let member =
-            |number, ports: Ports| format!("cluster_formation.classic_config.nodes.{number} = {}\n", ports.node_name());
-        let configuration = format!("{discovery}{}{}", member(1, self.ports), member(2, ports));
-        let cookie = fs::read(self.folder.join(COOKIE)).expect("the cookie of a node");
-        let node = Self::launch(ports, &configuration, Some(&cookie)).await;
-        until("a node of the cluster", || async {
-            let nodes = self.expect_call("GET", "/nodes", None).await;
-            let name = Value::String(ports.node_name());
-            let found = nodes.as_array()?.iter().find(|node| node.get("name") == Some(&name))?;
-            (found.get("running") == Some(&Value::Bool(true))).then_some(())
-        })
-        .await;
-        node
+    /// As [`Node::start`].
+    pub async fn start_without_streams() -> Self {
+        let flags = [("RABBITMQ_FEATURE_FLAGS", "quorum_queue,implicit_default_bindings,virtual_host_metadata")];
+        Self::launch(Ports::find(), "", &flags).await
     }
 
-    async fn launch(ports: Ports, configuration: &str, cookie: Option<&[u8]>) -> Self {
+    async fn launch(ports: Ports, configuration: &str, more: &[(&str, &str)]) -> Self {
         assert!(Path::new(SERVER).exists(), "{SERVER} is absent: run scripts/install-test-packages rabbitmq-server");
         let folder = TempDir::new().expect("a temporary folder").keep();
         fs::create_dir(folder.join("home")).expect("a folder");
-        if let Some(cookie) = cookie {
-            let path = folder.join(COOKIE);
-            fs::write(&path, cookie).expect("a file");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("a file of its own");
-        }
-        let mut process = guard(&folder, ports, configuration).spawn().expect("sh");
+        let mut process = guard(&folder, ports, configuration).envs(more.iter().copied()).spawn().expect("sh");
         let commands = process.stdin.take().expect("a standard input");
         let answers = BufReader::new(process.stdout.take().expect("a standard output")).lines();
         let guard = Mutex::new(Guard { commands, answers, _process: process });
@@ -182,6 +161,11 @@ impl Node {
             is_of_queue.then_some((tag, consumer.get("prefetch_count")?.as_u64()?))
         };
         found.as_array().into_iter().flatten().filter_map(read).collect()
+    }
+
+    /// Enables a feature of the broker, which cannot be taken back.
+    pub async fn enable_feature(&self, flag: &str) {
+        self.expect_call("PUT", &format!("/feature-flags/{flag}/enable"), Some(json!({}))).await;
     }
 
     /// Deletes a queue with all that stands on it.

@@ -59,8 +59,8 @@ impl Feed {
             };
             self.inbox.forget_stale();
             match next {
-                Next::Incarnation => seen = incarnation.number,
-                Next::Again => self.pause(&incarnation).await,
+                Next::Again if !incarnation.is_given_up() => self.pause(&incarnation).await,
+                _ => seen = incarnation.number,
             }
         }
     }

@@ -20,8 +20,7 @@ use super::trouble::Part;
 const LOOK: Duration = Duration::from_millis(200);
 /// How often a topology that is not as it must be is looked at.
 const CHECK: Duration = Duration::from_secs(15);
-/// How often a topology that is as it must be is looked at, which also finds what other processes left
-/// meanwhile. Rarely, because the broker logs each queue that is looked for in vain.
+/// How often what earlier configurations left is looked for while the topology is as it must be. Rarely, because the broker logs each queue that is looked for in vain.
 const FIND: Duration = Duration::from_mins(10);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -39,6 +38,11 @@ impl Incarnation {
     /// Makes it be replaced.
     pub(super) fn give_up(&self) {
         self.broken.cancel();
+    }
+
+    /// Whether it is being replaced.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.broken.is_cancelled()
     }
 
     /// Returns when it is being replaced.
@@ -116,10 +120,24 @@ impl Supervisor {
         self.status.trouble.set(Part::Consuming, Some(reason));
     }
 
-    /// Makes or looks at the topology, and looks for what earlier configurations left. A difference is told, and
-    /// no reason not to work with what is there.
+    /// Makes or looks at the topology, and looks for what earlier configurations left.
     async fn establish(&mut self, connection: &Connection) -> Result<(), CallError> {
-        let mut differences = topology::establish(&self.config, connection).await?;
+        let differences = topology::establish(&self.config, connection).await?;
+        self.find_left(connection, differences).await
+    }
+
+    /// Looks again. What is as it must be is not declared again, because that would also bind what a process of a
+    /// later configuration has unbound.
+    async fn check(&mut self, connection: &Connection) -> Result<(), CallError> {
+        if self.differences.is_empty() {
+            self.find_left(connection, Vec::new()).await
+        } else {
+            self.establish(connection).await
+        }
+    }
+
+    /// A difference is told, and no reason not to work with what is there.
+    async fn find_left(&mut self, connection: &Connection, mut differences: Vec<String>) -> Result<(), CallError> {
         let left = Left::find(&self.config, connection).await?;
         if self.config.options().topology == Topology::Declare {
             differences.extend(topology::leave_previous(&self.config, connection, left.previous_shards).await?);
@@ -168,7 +186,7 @@ impl Supervisor {
     /// Returns when the incarnation is at its end, and why it is.
     async fn watch(&mut self, incarnation: &Incarnation) -> &'static str {
         let mut look = tokio::time::interval(LOOK);
-        let mut checked = Instant::now();
+        let mut latest = Instant::now();
         let idle = self.idle.clone();
         loop {
             tokio::select! {
@@ -178,13 +196,17 @@ impl Supervisor {
                 _ = look.tick() => if !incarnation.connection.status().connected() {
                     return "it was lost";
                 },
-                () = tokio::time::sleep_until(checked + self.until_check()) => {
-                    match idle.run_until_cancelled(self.establish(&incarnation.connection)).await {
-                        Some(Ok(())) => {}
-                        Some(Err(_)) => return "the topology could not be looked at",
-                        None => return "the bus is closed",
+                () = tokio::time::sleep_until(latest + self.until_check()) => {
+                    let checked = tokio::select! {
+                        biased;
+                        () = idle.cancelled() => return "the bus is closed",
+                        () = incarnation.given_up() => return "a consumer failed",
+                        checked = self.check(&incarnation.connection) => checked,
+                    };
+                    if checked.is_err() {
+                        return "the topology could not be looked at";
                     }
-                    checked = Instant::now();
+                    latest = Instant::now();
                     let left = Arc::clone(&self.left);
                     self.present.send_replace(Some(Incarnation { left, ..incarnation.clone() }));
                 }

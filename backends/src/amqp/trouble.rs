@@ -31,7 +31,7 @@ impl Trouble {
     pub(super) fn at_start() -> Self {
         let trouble = Self { parts: Mutex::default(), shown: watch::Sender::new(None) };
         trouble.set(Part::Consuming, Some("the broker is not reached yet".to_owned()));
-        trouble.set(Part::Publishing, Some("the broker is not reached yet".to_owned()));
+        trouble.set(Part::Publishing, Some("nothing can be published yet".to_owned()));
         trouble
     }
 
@@ -73,7 +73,7 @@ mod tests {
         let trouble = Trouble::at_start();
         let shown = trouble.watch();
         let text = || shown.borrow().as_deref().map(str::to_owned);
-        assert_eq!(text().as_deref(), Some("the broker is not reached yet"));
+        assert_eq!(text().as_deref(), Some("the broker is not reached yet; nothing can be published yet"));
         trouble.set(Part::Topology, Some("queue a is missing".to_owned()));
         trouble.set(Part::Publishing, None);
         trouble.set(Part::Consuming, Some("the broker is away: refused".to_owned()));

@@ -11,7 +11,7 @@ use dockbell_testkit::wait::until;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::amqp_harness::{open, options};
+use crate::amqp_harness::{open, options, trouble};
 use crate::harness::outgoing;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -63,6 +63,8 @@ async fn every_unroutable_message_among_many_is_refused_and_no_other(node: &Node
     assert_eq!((lost.len(), lost.iter().copied().filter(refused).count()), (200, 200));
     assert_eq!((kept.len(), kept.iter().filter(|(_, result)| result.is_ok()).count()), (800, 800));
     assert_eq!(bus.depth(Queue::Redeliveries).await.unwrap().messages, 800);
+    let stats = bus.stats();
+    assert_eq!((stats.confirmed, stats.returned, stats.unknown), (800, 200, 0));
     bus.close().await;
 }
 
@@ -130,6 +132,8 @@ async fn an_alarm_stops_publishers_and_neither_settlement_nor_the_end(node: &Nod
     })
     .await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    trouble(&bus, "alarm").await;
+    assert!(bus.stats().is_blocked);
     held.0.receipt.ack().await.unwrap();
     held.1.receipt.ack().await.unwrap();
     until("acknowledgements", || async { (bus.depth(Queue::Deliveries).await.ok()?.messages == 0).then_some(()) })

@@ -16,6 +16,8 @@ use crate::amqp_harness::{open, options, start, start_as, trouble, untroubled};
 use crate::amqp_robust::{consume, next, play};
 use crate::harness::outgoing;
 
+/// The longest wait for the next message.
+const SOON: Duration = Duration::from_secs(20);
 /// How long nothing more may come.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -30,6 +32,18 @@ async fn what_becomes_of_exchanges_and_queues_is_survived() {
     play(&node, what_stands_on_former_shards_arrives).await;
     play(&node, what_stands_on_the_version_before_arrives_once).await;
     play(&node, what_others_publish_is_published_again_by_its_key).await;
+}
+
+/// It has a node of its own, which learns of streams only in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_without_streams_is_told_what_to_enable() {
+    let node = Node::start_without_streams().await;
+    let bus = start(node.port(), &node.virtual_host().await, options(1));
+    trouble(&bus, "rabbitmqctl enable_feature_flag stream_queue").await;
+    node.enable_feature("stream_queue").await;
+    untroubled(&bus).await.unwrap();
+    bus.bury(Queue::Events, outgoing("a", b"x".to_vec()), "gone".to_owned()).await.unwrap();
+    bus.close().await;
 }
 
 fn of_key(id: &str) -> Outgoing {
@@ -47,22 +61,23 @@ async fn publish_all(bus: &Amqp, queue: Queue, prefix: &str, count: usize) {
 /// How often each message comes, by its body where it has no id: until there are `count`, and nothing more comes.
 async fn collect(consumer: &mut Consumer, count: usize) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    let mut count_one = |received: &Received| {
+    let count_one = |found: &mut BTreeMap<String, usize>, received: &Received| {
         let body = || String::from_utf8_lossy(&received.body).into_owned();
         let id = if received.id.is_empty() { body() } else { received.id.clone() };
         *found.entry(id).or_default() += 1;
         found.len()
     };
     loop {
-        let received = next(consumer).await;
-        let distinct = count_one(&received);
+        let received = timeout(SOON, consumer.next()).await;
+        let Ok(Some(received)) = received else { panic!("of {count} there came only {found:?}") };
+        let distinct = count_one(&mut found, &received);
         received.receipt.ack().await.unwrap();
         if distinct >= count {
             break;
         }
     }
     while let Ok(Some(received)) = timeout(QUIET, consumer.next()).await {
-        count_one(&received);
+        count_one(&mut found, &received);
         received.receipt.ack().await.unwrap();
     }
     found
@@ -193,7 +208,14 @@ async fn what_stands_on_former_shards_arrives(node: &Node, host: &str) {
 }
 
 async fn what_stands_on_the_version_before_arrives_once(node: &Node, host: &str) {
-    let old = open(node.port(), host, options(2)).await.unwrap();
+    let of = |version: &str, previous: &str, options: AmqpOptions| {
+        let names = AmqpNames { previous: Some(previous.to_owned()), version: version.to_owned(), ..options.names };
+        AmqpOptions { names, ..options }
+    };
+    let new = || of("v2", "v1", AmqpOptions { queue_bytes: 2 << 20, ..options(1) });
+    // Queues that are there already are declared before what is delayed comes out.
+    open(node.port(), host, new()).await.unwrap().close().await;
+    let old = open(node.port(), host, of("v1", "v2", options(2))).await.unwrap();
     publish_all(&old, Queue::Deliveries, "m", 40).await;
     for number in 0..8 {
         let late = of_key(&format!("late{number}"));
@@ -201,8 +223,7 @@ async fn what_stands_on_the_version_before_arrives_once(node: &Node, host: &str)
     }
     assert!(node.publish(host, "registry.events", "push", "foreign").await);
     old.close().await;
-    let names = AmqpNames { version: "v2".to_owned(), previous: Some("v1".to_owned()), ..AmqpNames::default() };
-    let new = open(node.port(), host, AmqpOptions { names, queue_bytes: 2 << 20, ..options(1) }).await.unwrap();
+    let new = open(node.port(), host, new()).await.unwrap();
     assert_eq!(new.depth(Queue::Deliveries).await.unwrap().messages, 40);
     publish_all(&new, Queue::Deliveries, "new", 10).await;
     assert!(node.publish(host, "registry.events", "push", "foreign too").await);

@@ -41,11 +41,6 @@ impl Ports {
         panic!("no free ports");
     }
 
-    /// Nodes of one cluster find each other by one epmd.
-    pub(super) fn find_beside(other: Self) -> Self {
-        Self { epmd: other.epmd, ..Self::find() }
-    }
-
     pub(super) fn node_name(self) -> String {
         format!("dockbell{}@localhost", self.amqp)
     }

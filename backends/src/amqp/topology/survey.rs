@@ -35,6 +35,10 @@ pub(in crate::amqp) async fn establish(config: &AmqpConfig, connection: &Connect
     Ok(survey.end().await)
 }
 
+fn lacks_feature(refusal: &AMQPError) -> bool {
+    refusal.get_message().as_str().contains("feature flag")
+}
+
 /// A way through the topology on one channel after the other: a refusal closes the channel.
 pub(super) struct Survey<'a> {
     config: &'a AmqpConfig,
@@ -98,16 +102,13 @@ impl<'a> Survey<'a> {
         let declaring = channel.queue_declare(name, options, queue.arguments.clone());
         let is_stream = queue.name == self.config.options().names.dead_queue();
         let refusal = match self.refusal("declare a queue", declaring).await {
-            Err(error) if is_stream && error.refusal().is_some() => {
+            Err(error) if is_stream && error.refusal().is_some_and(lacks_feature) => {
                 return Err(CallError::NoStreams(format!("{shown}: {error}; {STREAMS}")));
             }
             refusal => refusal?,
         };
         if let Some(refusal) = refusal {
             self.may_declare_queues &= self.note(&shown, &refusal);
-            if is_stream && refusal.get_message().as_str().contains("feature flag") {
-                self.differences.push(STREAMS.to_owned());
-            }
         }
         Ok(())
     }
