@@ -90,6 +90,7 @@ fn read_options(reader: &mut Reader) -> AmqpOptions {
         dead_bytes: reader.count("amqp.dead_bytes", default.dead_bytes, MIB..=1 << 40),
         dead_age: reader.duration("amqp.dead_age", default.dead_age),
         heartbeat: reader.duration("amqp.heartbeat", default.heartbeat),
+        root_certificates: read_file(reader, "amqp.ca_file"),
         ..default
     }
 }

@@ -12,8 +12,9 @@ use super::config::AmqpConfig;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A connection that stands for so long was not refused by something that will refuse the next.
-const STEADY: Duration = Duration::from_secs(30);
+/// A connection that stands for so long was not refused by something that will refuse the next, as a consumer
+/// that may not consume is at once. Not longer: one that is cut every few seconds is to be back at once, too.
+const STEADY: Duration = Duration::from_secs(1);
 /// Enough doublings to reach the longest pause.
 const DOUBLINGS: u32 = 5;
 

@@ -1,17 +1,15 @@
 //! What a broker does to its clients, and what must become of it.
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::amqp::Amqp;
 use dockbell_backends::bus::{Bus, Consumer, PublishError, Queue, Received};
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::wait::until;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::amqp_harness::{open, options, trouble};
+use crate::amqp_harness::{open, options};
 use crate::harness::outgoing;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -31,41 +29,17 @@ async fn publish_until_taken(bus: &Amqp, id: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_broker_does_to_its_clients_is_survived() {
     let node = Node::start().await;
-    play(&node, every_unroutable_message_among_many_is_refused_and_no_other).await;
     play(&node, a_closed_connection_is_replaced_with_its_prefetch).await;
     play(&node, a_queue_that_was_deleted_is_made_again_and_consumed).await;
     play(&node, what_others_publish_is_consumed_as_an_event).await;
     play(&node, dead_letters_beyond_the_last_are_none).await;
     play(&node, consumers_that_come_and_go_keep_nothing_from_others).await;
-    play(&node, an_alarm_stops_publishers_and_neither_settlement_nor_the_end).await;
 }
 
 /// Prints the name of the scenario before it is played, so that the last one names the failure.
 pub(crate) async fn play(node: &Node, scenario: impl AsyncFnOnce(&Node, &str)) {
     eprintln!("{}", std::any::type_name_of_val(&scenario));
     scenario(node, &node.virtual_host().await).await;
-}
-
-async fn every_unroutable_message_among_many_is_refused_and_no_other(node: &Node, host: &str) {
-    let bus = Arc::new(open(node.port(), host, options(1)).await.unwrap());
-    node.unbind(host, "dockbell.deliveries", "dockbell.deliveries.v1.00", "00").await;
-    let mut publishers = JoinSet::new();
-    for number in 0..1_000 {
-        let bus = Arc::clone(&bus);
-        publishers.spawn(async move {
-            let queue = if number % 5 == 2 { Queue::Deliveries } else { Queue::Redeliveries };
-            (queue, bus.publish(queue, outgoing(&format!("m{number}"), b"x".to_vec())).await)
-        });
-    }
-    let results = publishers.join_all().await;
-    let refused = |(_, result): &&(Queue, Result<(), PublishError>)| matches!(result, Err(PublishError::Unroutable(_)));
-    let (lost, kept): (Vec<_>, Vec<_>) = results.iter().partition(|(queue, _)| *queue == Queue::Deliveries);
-    assert_eq!((lost.len(), lost.iter().copied().filter(refused).count()), (200, 200));
-    assert_eq!((kept.len(), kept.iter().filter(|(_, result)| result.is_ok()).count()), (800, 800));
-    assert_eq!(bus.depth(Queue::Redeliveries).await.unwrap().messages, 800);
-    let stats = bus.stats();
-    assert_eq!((stats.confirmed, stats.returned, stats.unknown), (800, 200, 0));
-    bus.close().await;
 }
 
 async fn a_closed_connection_is_replaced_with_its_prefetch(node: &Node, host: &str) {
@@ -114,33 +88,6 @@ async fn what_others_publish_is_consumed_as_an_event(node: &Node, host: &str) {
     assert_eq!((&received.body[..], received.id.as_str()), (&b"an event"[..], ""));
     received.receipt.ack().await.unwrap();
     bus.close().await;
-}
-
-/// It stops every publisher of the node.
-async fn an_alarm_stops_publishers_and_neither_settlement_nor_the_end(node: &Node, host: &str) {
-    let bus = open(node.port(), host, options(1)).await.unwrap();
-    for id in ["a", "b"] {
-        bus.publish(Queue::Deliveries, outgoing(id, b"x".to_vec())).await.unwrap();
-    }
-    let mut consumer = consume(&bus, Queue::Deliveries, 2).await;
-    let held = (next(&mut consumer).await, next(&mut consumer).await);
-    node.set_memory_alarm(true).await;
-    let began = Instant::now();
-    until("a refusal", || async {
-        let result = bus.publish(Queue::Deliveries, outgoing("c", b"x".to_vec())).await;
-        matches!(result, Err(PublishError::Unavailable(_))).then_some(())
-    })
-    .await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    trouble(&bus, "alarm").await;
-    assert!(bus.stats().is_blocked);
-    held.0.receipt.ack().await.unwrap();
-    held.1.receipt.ack().await.unwrap();
-    until("acknowledgements", || async { (bus.depth(Queue::Deliveries).await.ok()?.messages == 0).then_some(()) })
-        .await;
-    let began = Instant::now();
-    bus.close().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 /// It has a node of its own, which is killed.

@@ -24,7 +24,7 @@ const CLOSES: usize = 30;
 const BETWEEN_CLOSES: Duration = Duration::from_secs(2);
 /// What was received before a close may be handed out for a moment after it.
 const MOMENT: Duration = Duration::from_millis(100);
-/// The longest pause between attempts to connect is a third of it.
+/// With room for a slow machine, which makes one close meet another before all is back.
 const BACK_WITHIN: Duration = Duration::from_secs(15);
 const DELIVERIES: &str = "dockbell.deliveries.v1.00";
 
