@@ -137,19 +137,18 @@ impl Node {
         self.expect_call("PUT", &format!("/permissions/{host}/{user}"), Some(rights)).await;
     }
 
-    /// Closes the connections to a virtual host, and says how many there were.
-    pub async fn close_connections(&self, host: &str) -> usize {
-        let closed = self.connections(host).await.len();
-        self.expect_call("DELETE", &format!("/connections/username/{host}"), None).await;
+    /// Closes the connections of a user, and says how many there were. A virtual host's own user has its name.
+    pub async fn close_connections(&self, user: &str) -> usize {
+        let closed = self.connections(user).await;
+        self.expect_call("DELETE", &format!("/connections/username/{user}"), None).await;
         closed
     }
 
-    /// The connections to a virtual host, each by the name of the node that has it. Unlike others of the
-    /// management API, this view is late by no more than a moment.
-    pub async fn connections(&self, host: &str) -> Vec<String> {
-        let found = self.expect_call("GET", &format!("/connections/username/{host}"), None).await;
-        let node_of = |connection: &Value| Some(connection.get("node")?.as_str()?.to_owned());
-        found.as_array().into_iter().flatten().filter_map(node_of).collect()
+    /// How many connections a user has. Unlike others of the management API, this view is late by no more than a
+    /// moment.
+    pub async fn connections(&self, user: &str) -> usize {
+        let found = self.expect_call("GET", &format!("/connections/username/{user}"), None).await;
+        found.as_array().map_or(0, Vec::len)
     }
 
     /// The consumers of a queue: the tag of each with its prefetch.

@@ -100,7 +100,7 @@ async fn a_bus_waits_for_a_broker_that_takes_it(node: &Node, host: &str) {
     assert_eq!(next(&mut consumer).await.id, "a");
     let stats = bus.stats();
     assert_eq!((stats.confirmed, stats.refused, stats.consuming_connections), (1, 1, 1));
-    until("connections to close", || async { (node.close_connections(host).await > 0).then_some(()) }).await;
+    until("connections to close", || async { (node.close_connections("late").await > 0).then_some(()) }).await;
     trouble(&bus, "connection is replaced").await;
     untroubled(&bus).await.unwrap();
     assert_eq!(next(&mut consumer).await.id, "a");

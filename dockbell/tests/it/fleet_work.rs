@@ -35,6 +35,7 @@ async fn producers_deliverers_and_the_api_do_the_job_together() {
     play(&node, a_changed_webhook_is_used_by_every_deliverer).await;
     play(&node, a_flushed_store_makes_deliveries_wait).await;
     play(&node, one_process_does_it_all_on_the_servers).await;
+    play(&node, a_process_that_may_not_declare_tells_what_is_missing).await;
     play(&node, an_alarm_of_the_broker_holds_up_neither_deliveries_nor_the_end).await;
 }
 
@@ -204,6 +205,7 @@ async fn a_flushed_store_makes_deliveries_wait(fleet: Fleet<'_>) {
 }
 
 async fn one_process_does_it_all_on_the_servers(fleet: Fleet<'_>) {
+    fleet.redis.run(&["CONFIG", "SET", "appendonly", "no"]).await;
     let (dockbell, receiver) = (fleet.up().await, Receiver::start().await);
     dockbell.caller.add_webhook(("team/*", "batch", &receiver.url("/"))).await;
     receiver.answer_with(vec![Answer::Status(503)]);
@@ -211,8 +213,34 @@ async fn one_process_does_it_all_on_the_servers(fleet: Fleet<'_>) {
     let requests = receiver.wait_for(2).await;
     assert_eq!(requests[0].body, requests[1].body);
     let told = dockbell.until_told(|told| told["ready"] == true).await;
-    assert_eq!(told["components"], json!({ "amqp": "ready", "redis": "ready" }));
+    assert_eq!(told["components"]["amqp"], "ready");
+    let note = told["components"]["redis"].as_str().unwrap();
+    assert!(note.starts_with("ready, but settings are not persistent"), "{note}");
+    for (name, label) in [
+        ("dockbell_amqp_publishes_total", "result=\"confirmed\""),
+        ("dockbell_amqp_connections_total", "purpose=\"consume\""),
+        ("dockbell_redis_connections_total", "server=\"settings\""),
+    ] {
+        assert!(dockbell.caller.metric(name, &[label]).await >= 1.0, "{name}");
+    }
     dockbell.stop_well().await;
+}
+
+async fn a_process_that_may_not_declare_tells_what_is_missing(fleet: Fleet<'_>) {
+    let fleet = fleet.with("DOCKBELL_AMQP_DECLARE", "false");
+    let producer = fleet.producer().await;
+    let names_it = |told: &Value| {
+        let why = told["components"]["amqp"].as_str().unwrap_or_default();
+        ["exchange registry.events", "queue dockbell.events.v1.00"].iter().all(|missing| why.contains(missing))
+    };
+    assert_eq!(producer.until_told(names_it).await["ready"], false);
+    let event = push("e-1", "team/app", "1").to_string();
+    assert_eq!(producer.caller.report_request(event).send().await.unwrap().status(), 503);
+    // Whoever may makes them, and it works without a restart.
+    let fleet = fleet.with("DOCKBELL_AMQP_DECLARE", "true");
+    let _administrator = fleet.producer().await;
+    producer.until_ready().await;
+    producer.caller.report(&push("e-1", "team/app", "1")).await;
 }
 
 /// It stops every publisher of the node.
