@@ -57,10 +57,7 @@ impl Outgoing {
     pub fn carrying(message: &Message) -> Self {
         let key = |content: &Batch| format!("{}/{}", content.registry, content.repository);
         let (key, id) = match message {
-            Message::Batch(batch) => {
-                let newest = batch.newest().map(ToString::to_string).unwrap_or_default();
-                (key(batch), format!("{}/{newest}", key(batch)))
-            }
+            Message::Batch(batch) => (key(batch), batch.message_id()),
             Message::Delivery(delivery) => (key(&delivery.content), delivery.attempt_id().to_string()),
         };
         Self {

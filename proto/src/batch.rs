@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Metadata, Reference};
-use crate::ids::{EventId, SourceName};
+use crate::ids::{EventId, SourceName, hash_hex};
 use crate::names::{Digest, Registry, Repository, Tag};
 use crate::order::Order;
 use crate::trace::TraceContext;
@@ -43,6 +43,13 @@ impl Batch {
     /// The newest order of its changes.
     pub fn newest(&self) -> Option<&Order> {
         self.changes.iter().map(|change| &change.order).max()
+    }
+
+    /// Identifies the batch among messages: the same registry, repository and newest event make the same id. It
+    /// is a hash, because together they may be longer than a broker takes.
+    pub fn message_id(&self) -> String {
+        let newest = self.newest().map(ToString::to_string).unwrap_or_default();
+        format!("batch_{}", hash_hex(&[self.registry.as_str(), self.repository.as_str(), &newest]))
     }
 
     /// The part of the batch that is about one change.

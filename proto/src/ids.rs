@@ -166,7 +166,7 @@ fn prefixed(text: &str, prefix: &str) -> Option<Arc<str>> {
 }
 
 /// 128 bits of SHA-256 over the parts, each preceded by its length so that no two lists run together.
-fn hash_hex(parts: &[&str]) -> String {
+pub(crate) fn hash_hex(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());

@@ -19,7 +19,7 @@ pub enum Message {
 
 /// The message cannot be read by this version.
 #[derive(Debug, thiserror::Error)]
-#[error("not a message that this version reads: {0}")]
+#[error("not a message that this version reads (dockbell.batch/1 or dockbell.delivery/1): {0}")]
 pub struct MessageError(#[from] serde_json::Error);
 
 impl Message {

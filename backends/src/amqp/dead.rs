@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, Consumer};
 
@@ -17,6 +17,8 @@ use super::parcel::{Death, Parcel};
 
 /// The most letters and bytes that one look returns.
 const MOST_LETTERS: u16 = 1_000;
+/// How many letters may be on their way.
+const PREFETCH: u16 = 16;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// A stream does not tell where it ends: it has ended when nothing comes for a while.
 const FIRST_WAIT: Duration = Duration::from_millis(1_500);
@@ -34,12 +36,16 @@ pub(super) async fn letters(
         return Ok(Vec::new());
     }
     let channel = connect::channel(config, connection).await?;
-    let mut consumer = subscribe(config, &channel, position, limit).await?;
+    let mut consumer = subscribe(config, &channel, position).await?;
     let mut letters = Vec::new();
     let (mut bytes, mut wait) = (0, FIRST_WAIT);
     while letters.len() < usize::from(limit) && bytes < MOST_BYTES {
         let Ok(Some(delivery)) = tokio::time::timeout(wait, consumer.next()).await else { break };
-        if let Some(letter) = read(delivery?)
+        let delivery = delivery?;
+        // A stream keeps what is acknowledged, and hands out more for it.
+        let more = channel.basic_ack(delivery.delivery_tag, BasicAckOptions::default());
+        within(config.options().call_timeout, "read on", more).await?;
+        if let Some(letter) = read(delivery)
             && letter.position > position
         {
             bytes += letter.body.len();
@@ -52,10 +58,10 @@ pub(super) async fn letters(
     Ok(letters)
 }
 
-/// A stream wants a bound of what is unsettled, so nothing need be settled up to the limit.
-async fn subscribe(config: &AmqpConfig, channel: &Channel, offset: u64, limit: u16) -> Result<Consumer, CallError> {
+/// A stream wants a bound of what is unsettled, which is also what lapin holds for us.
+async fn subscribe(config: &AmqpConfig, channel: &Channel, offset: u64) -> Result<Consumer, CallError> {
     let bound = config.options().call_timeout;
-    within(bound, "set the prefetch", channel.basic_qos(limit, BasicQosOptions::default())).await?;
+    within(bound, "set the prefetch", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
     let mut arguments = FieldTable::default();
     arguments.insert("x-stream-offset".into(), AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)));
     let queue = config.options().names.dead_queue().into();

@@ -77,20 +77,27 @@ impl Feed {
     }
 
     /// A queue that is missing although the topology was established is made or looked for on a new connection.
-    /// When it is known to be missing, the others are not to suffer from that.
+    /// From anything else that one queue has, the others are not to suffer.
     fn after_refusal(&self, error: &CallError, incarnation: &Incarnation) -> Next {
         let queue = self.source.name.as_str();
         if self.source.is_left && error.is_not_found() {
             tracing::info!(queue, "a queue that was drained is gone");
             return Next::Incarnation;
         }
-        if error.refusal().is_some() && self.status.trouble.is_of(Part::Topology) {
-            tracing::debug!(queue, %error, "a queue cannot be consumed yet");
-            return Next::Again;
+        let is_told = self.status.trouble.is_of(Part::Topology);
+        let is_missing = error.is_not_found() && !is_told && !self.source.is_left;
+        if is_missing || !incarnation.connection.status().connected() {
+            tracing::warn!(queue, %error, "failed to consume");
+            incarnation.give_up();
+            return Next::Incarnation;
         }
-        tracing::warn!(queue, %error, "failed to consume");
-        incarnation.give_up();
-        Next::Incarnation
+        // It may be forbidden, or without a leader for a while.
+        if is_told {
+            tracing::debug!(queue, %error, "a queue cannot be consumed yet");
+        } else {
+            tracing::warn!(queue, %error, "a queue cannot be consumed, and is tried again");
+        }
+        Next::Again
     }
 
     async fn pause(&self, incarnation: &Incarnation) {

@@ -138,23 +138,30 @@ impl Flight {
         self.confirmed.drain(..).map(land).collect()
     }
 
+    /// Lets the time of what is under way begin anew: the broker could not confirm.
+    pub(super) fn forgive(&mut self) {
+        let told = self.pending.values_mut().filter(|pending| pending.answer.is_none());
+        told.for_each(|pending| pending.since = Instant::now());
+    }
+
     /// Tells the publishers of what has been under way for longer than `bound` that they cannot know; says
-    /// how many were told.
-    pub(super) fn give_up(&mut self, bound: Duration, reason: &str) -> usize {
+    /// whether there is any, those who were told before included.
+    pub(super) fn give_up(&mut self, bound: Duration, reason: &str) -> bool {
         let unknown = || Err(PublishError::Unknown(reason.to_owned()));
-        let overdue = self.pending.values_mut().filter(|pending| pending.since.elapsed() >= bound);
-        let answers: Vec<Answer> = overdue.filter_map(|pending| pending.answer.take()).collect();
-        let count = answers.len();
-        for answer in answers {
-            // A publisher that stopped waiting does not want to know.
-            drop(answer.send(unknown()));
+        let mut is_any = false;
+        for pending in self.pending.values_mut().filter(|pending| pending.since.elapsed() >= bound) {
+            is_any = true;
+            if let Some(answer) = pending.answer.take() {
+                // A publisher that stopped waiting does not want to know.
+                drop(answer.send(unknown()));
+            }
         }
         if bound.is_zero() {
             for (pending, _) in self.confirmed.drain(..) {
                 Landed { identity: pending.identity, result: unknown(), answer: pending.answer }.tell();
             }
         }
-        count
+        is_any
     }
 }
 

@@ -127,9 +127,9 @@ impl Supervisor {
     }
 
     /// Looks again. What is as it must be is not declared again, because that would also bind what a process of a
-    /// later configuration has unbound.
-    async fn check(&mut self, connection: &Connection) -> Result<(), CallError> {
-        if self.differences.is_empty() {
+    /// later configuration has unbound; unless a publish was returned, for which something is missing.
+    async fn check(&mut self, connection: &Connection, is_doubtful: bool) -> Result<(), CallError> {
+        if self.differences.is_empty() && !is_doubtful {
             self.find_left(connection, Vec::new()).await
         } else {
             self.establish(connection).await
@@ -139,7 +139,8 @@ impl Supervisor {
     /// A difference is told, and no reason not to work with what is there.
     async fn find_left(&mut self, connection: &Connection, mut differences: Vec<String>) -> Result<(), CallError> {
         let left = Left::find(&self.config, connection).await?;
-        if self.config.options().topology == Topology::Declare {
+        // What is not there yet cannot take the place of what was before.
+        if self.config.options().topology == Topology::Declare && differences.is_empty() {
             differences.extend(topology::leave_previous(&self.config, connection, left.previous_shards).await?);
         }
         if left != *self.left {
@@ -179,14 +180,17 @@ impl Supervisor {
         connect::close(&incarnation.connection, LAST_WAIT).await;
     }
 
-    fn until_check(&self) -> Duration {
-        if self.differences.is_empty() { FIND } else { CHECK }
+    /// A process of the version before that connects anew binds its queues again.
+    fn until_check(&self, is_doubtful: bool) -> Duration {
+        let is_steady = self.differences.is_empty() && self.left.previous_shards == 0;
+        if is_steady && !is_doubtful { FIND } else { CHECK }
     }
 
     /// Returns when the incarnation is at its end, and why it is.
     async fn watch(&mut self, incarnation: &Incarnation) -> &'static str {
         let mut look = tokio::time::interval(LOOK);
-        let mut latest = Instant::now();
+        let (mut latest, mut is_doubtful) = (Instant::now(), false);
+        let status = Arc::clone(&self.status);
         let idle = self.idle.clone();
         loop {
             tokio::select! {
@@ -196,17 +200,18 @@ impl Supervisor {
                 _ = look.tick() => if !incarnation.connection.status().connected() {
                     return "it was lost";
                 },
-                () = tokio::time::sleep_until(latest + self.until_check()) => {
+                () = status.returned.notified(), if !is_doubtful => is_doubtful = true,
+                () = tokio::time::sleep_until(latest + self.until_check(is_doubtful)) => {
                     let checked = tokio::select! {
                         biased;
                         () = idle.cancelled() => return "the bus is closed",
                         () = incarnation.given_up() => return "a consumer failed",
-                        checked = self.check(&incarnation.connection) => checked,
+                        checked = self.check(&incarnation.connection, is_doubtful) => checked,
                     };
                     if checked.is_err() {
                         return "the topology could not be looked at";
                     }
-                    latest = Instant::now();
+                    (latest, is_doubtful) = (Instant::now(), false);
                     let left = Arc::clone(&self.left);
                     self.present.send_replace(Some(Incarnation { left, ..incarnation.clone() }));
                 }

@@ -16,17 +16,11 @@ enum State {
     Held,
     /// Settled, and not yet told the broker.
     Settled(Instant),
-    /// The broker knows.
-    Gone,
 }
 
-/// The tags of one channel that may still have to be acknowledged.
+/// The tags of one channel that the broker waits for.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    tags: BTreeMap<u64, State>,
-    /// How many of them are not gone.
-    owed: usize,
-}
+pub(super) struct Ledger(BTreeMap<u64, State>);
 
 /// Acknowledgements that are due.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,68 +34,52 @@ pub(super) struct Due {
 
 impl Ledger {
     pub(super) fn hold(&mut self, tag: u64) {
-        self.tags.insert(tag, State::Held);
-        self.owed += 1;
+        self.0.insert(tag, State::Held);
     }
 
     pub(super) fn settle(&mut self, tag: u64, now: Instant) {
-        if let Some(state) = self.tags.get_mut(&tag)
+        if let Some(state) = self.0.get_mut(&tag)
             && *state == State::Held
         {
             *state = State::Settled(now);
         }
     }
 
-    /// The message went back to its queue.
+    /// The broker knows what became of the message.
     pub(super) fn release(&mut self, tag: u64) {
-        if let Some(state) = self.tags.get_mut(&tag)
-            && *state != State::Gone
-        {
-            *state = State::Gone;
-            self.owed -= 1;
-        }
-        self.pop_gone();
+        self.0.remove(&tag);
     }
 
     /// How many messages the broker waits for.
     pub(super) fn owed(&self) -> usize {
-        self.owed
+        self.0.len()
     }
 
     /// Takes out what is due. A prefix ends at a tag that the broker still waits for, because it refuses any
     /// other.
     pub(super) fn take_due(&mut self, now: Instant) -> Due {
-        let mut due = Due::default();
-        while let Some(first) = self.tags.first_entry() {
-            match first.get() {
-                State::Held => break,
-                State::Settled(_) => {
-                    due.prefix = Some(*first.key());
-                    due.count += 1;
-                }
-                State::Gone => {}
-            }
-            first.remove();
-        }
-        for (tag, state) in &mut self.tags {
-            if let State::Settled(at) = state
-                && now.duration_since(*at) >= LONGEST_GAP
-            {
-                due.singles.push(*tag);
-                due.count += 1;
-                *state = State::Gone;
-            }
-        }
-        self.owed -= usize::try_from(due.count).unwrap_or(self.owed);
-        due
+        let is_late = |at: Instant| now.duration_since(at) >= LONGEST_GAP;
+        self.take(is_late)
     }
 
-    fn pop_gone(&mut self) {
-        while let Some(first) = self.tags.first_entry()
-            && *first.get() == State::Gone
+    /// Takes out everything that is settled, for there will be no other time.
+    pub(super) fn take_all(&mut self) -> Due {
+        self.take(|_| true)
+    }
+
+    fn take(&mut self, is_single: impl Fn(Instant) -> bool) -> Due {
+        let mut due = Due::default();
+        while let Some(first) = self.0.first_entry()
+            && matches!(first.get(), State::Settled(_))
         {
+            due.prefix = Some(*first.key());
+            due.count += 1;
             first.remove();
         }
+        let singles = self.0.extract_if(.., |_, state| matches!(state, State::Settled(at) if is_single(*at)));
+        due.singles = singles.map(|(tag, _)| tag).collect();
+        due.count += u64::try_from(due.singles.len()).unwrap_or_default();
+        due
     }
 }
 
@@ -134,6 +112,7 @@ mod tests {
         ledger.settle(3, now);
         assert_eq!(ledger.take_due(now), Due::default());
         assert_eq!(ledger.take_due(now + LONGEST_GAP), Due { prefix: None, singles: vec![3], count: 1 });
+        assert_eq!(ledger.owed(), 2, "what is acknowledged is forgotten, whatever stands before it");
         ledger.settle(1, now);
         ledger.settle(2, now);
         assert_eq!(ledger.take_due(now).prefix, Some(2), "the broker knows of 3");
@@ -147,5 +126,15 @@ mod tests {
         ledger.release(3);
         assert_eq!(ledger.take_due(now), Due { prefix: Some(1), singles: vec![], count: 1 });
         assert_eq!(ledger.take_due(now), Due::default());
+    }
+
+    #[tokio::test]
+    async fn in_the_end_nothing_settled_is_left_out() {
+        let (mut ledger, now) = (ledger(1..=4), Instant::now());
+        for tag in [1, 3, 4] {
+            ledger.settle(tag, now);
+        }
+        assert_eq!(ledger.take_all(), Due { prefix: Some(1), singles: vec![3, 4], count: 3 });
+        assert_eq!(ledger.owed(), 1);
     }
 }

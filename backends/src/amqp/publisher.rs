@@ -220,6 +220,9 @@ impl PublisherTask {
 
     fn tell(&self, flight: &mut Flight) {
         for landed in flight.landed() {
+            if matches!(landed.result, Err(PublishError::Unroutable(_))) {
+                self.status.returned.notify_one();
+            }
             self.full.note(&landed.identity, &landed.result);
             landed.tell();
         }
@@ -235,10 +238,11 @@ impl PublisherTask {
         self.note_blocked(status.blocked());
         if status.blocked() {
             flight.give_up(BLOCKED_GRACE, "the broker blocks publishers");
+            flight.forgive();
             return None;
         }
         let overdue = flight.give_up(self.config.options().confirm_timeout, "the broker did not confirm");
-        (overdue > 0).then(|| End::Broken("a publish was not confirmed in time".to_owned()))
+        overdue.then(|| End::Broken("a publish was not confirmed in time".to_owned()))
     }
 
     async fn send(&self, line: &Line, flight: &mut Flight, publish: Publish, answer: Answer) -> Result<(), CallError> {
@@ -251,7 +255,7 @@ impl PublisherTask {
         let place = (ShortString::from(identity.exchange.as_str()), ShortString::from(identity.key.as_str()));
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let writing = line.channel.basic_publish(place.0, place.1, options, &body, properties);
-        match within(BLOCKED_GRACE, "publish", writing).await {
+        match self.write(line, writing).await {
             Ok(confirm) => flight.add(identity, answer, confirm),
             Err(error) => {
                 // A publisher that stopped waiting does not want to know.
@@ -261,6 +265,21 @@ impl PublisherTask {
             }
         }
         Ok(())
+    }
+
+    /// Waits until a publish is written. The broker may be slow to read; while it does not read at all, because of
+    /// an alarm, nobody waits for long.
+    async fn write<T>(&self, line: &Line, writing: impl Future<Output = lapin::Result<T>>) -> Result<T, CallError> {
+        let since = Instant::now();
+        let mut writing = std::pin::pin!(writing);
+        loop {
+            if let Ok(written) = tokio::time::timeout(BLOCKED_GRACE, &mut writing).await {
+                return Ok(written?);
+            }
+            if line.connection.status().blocked() || since.elapsed() >= self.config.options().confirm_timeout {
+                return Err(CallError::TimedOut("publish", since.elapsed()));
+            }
+        }
     }
 
     /// Waits for what is under way, but not for an alarm to end.

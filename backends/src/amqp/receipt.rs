@@ -1,12 +1,17 @@
 //! The receipt: settles one message on the channel it came over.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::bus::{BusError, PublishError, Queue, Settle, Settlement};
+use crate::bus::{BusError, Queue, Settle, Settlement};
 
 use super::outbox::Outbox;
 use super::parcel::Parcel;
+
+/// How long a message is held that cannot be given up now, so that it does not turn round and round.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What becomes of a message.
 #[derive(Debug)]
@@ -44,6 +49,10 @@ impl AmqpReceipt {
         self.permit = permit;
     }
 
+    pub(super) fn tag(&self) -> u64 {
+        self.tag
+    }
+
     pub(super) fn is_stale(&self) -> bool {
         self.verdicts.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
@@ -59,8 +68,11 @@ impl AmqpReceipt {
             return Err(BusError::Stale);
         }
         let parcel = self.parcel.clone().ok_or(BusError::Stale)?;
-        let buried = self.outbox.bury(self.queue, parcel, reason).await;
-        buried.map_err(|error: PublishError| BusError::Away(error.to_string()))?;
+        if let Err(error) = self.outbox.bury(self.queue, parcel, reason).await {
+            // The message goes back to its queue and comes again at once.
+            tokio::time::sleep(PAUSE).await;
+            return Err(BusError::Away(error.to_string()));
+        }
         let (done, carried_out) = oneshot::channel();
         self.tell(Verdict::AckNow(done))?;
         carried_out.await.map_err(|_| BusError::Stale)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::config::AmqpConfig;
@@ -16,10 +17,12 @@ pub(super) type Common = (Arc<AmqpConfig>, Arc<Status>, CancellationToken);
 pub(super) struct Status {
     pub(super) trouble: Trouble,
     pub(super) counters: Counters,
+    /// A publish was returned, because nothing is bound for it.
+    pub(super) returned: Notify,
 }
 
 impl Status {
     pub(super) fn at_start() -> Self {
-        Self { trouble: Trouble::at_start(), counters: Counters::default() }
+        Self { trouble: Trouble::at_start(), counters: Counters::default(), returned: Notify::new() }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dockbell_backends::amqp::{AmqpOptions, Topology};
 use dockbell_backends::bus::{Bus, PublishError, Queue};
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::wait::until;
@@ -55,7 +56,10 @@ async fn play(node: &Node, scenario: impl AsyncFnOnce(&Node, &str)) {
 }
 
 async fn every_unroutable_message_among_many_is_refused_in_every_round(node: &Node, host: &str) {
-    let bus = Arc::new(open(node.port(), host, options(1)).await.unwrap());
+    // One who may declare would bind the queue again.
+    open(node.port(), host, options(1)).await.unwrap().close().await;
+    let looking = AmqpOptions { topology: Topology::Verify, ..options(1) };
+    let bus = Arc::new(open(node.port(), host, looking).await.unwrap());
     node.unbind(host, "dockbell.deliveries", DELIVERIES, "00").await;
     for round in 1..=ROUNDS {
         let mut publishers = JoinSet::new();

@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use dockbell_backends::amqp::{Amqp, AmqpNames, AmqpOptions, Topology};
 use dockbell_backends::bus::{Bus, Consumer, Outgoing, PublishError, Queue, Received};
+use dockbell_proto::message::Message;
+use dockbell_proto::names::Registry;
+use dockbell_proto::webhook::Format;
 use dockbell_testkit::rabbitmq::Node;
+use dockbell_testkit::sample;
 use dockbell_testkit::wait::until;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -28,6 +32,9 @@ async fn what_becomes_of_exchanges_and_queues_is_survived() {
     play(&node, what_is_missing_is_told_until_it_is_there).await;
     play(&node, what_is_different_is_told_and_worked_with).await;
     play(&node, who_may_not_declare_works_with_what_is_there).await;
+    play(&node, a_binding_that_is_missed_is_made_again).await;
+    play(&node, a_queue_that_may_not_be_drained_holds_up_no_other).await;
+    play(&node, the_longest_names_are_published).await;
     play(&node, shards_are_raised_while_others_publish).await;
     play(&node, what_stands_on_former_shards_arrives).await;
     play(&node, what_stands_on_the_version_before_arrives_once).await;
@@ -157,6 +164,46 @@ async fn who_may_not_declare_works_with_what_is_there(node: &Node, host: &str) {
     let declaring = start_as("guarded", node.port(), host, options(1));
     trouble(&declaring, "ACCESS_REFUSED").await;
     declaring.close().await;
+}
+
+async fn a_binding_that_is_missed_is_made_again(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    node.unbind(host, "dockbell.deliveries", "dockbell.deliveries.v1.00", "00").await;
+    let returned = bus.publish(Queue::Deliveries, outgoing("a", b"x".to_vec())).await;
+    assert!(matches!(returned, Err(PublishError::Unroutable(_))), "{returned:?}");
+    publish_all(&bus, Queue::Deliveries, "m", 1).await;
+    bus.close().await;
+}
+
+async fn a_queue_that_may_not_be_drained_holds_up_no_other(node: &Node, host: &str) {
+    open(node.port(), host, options(2)).await.unwrap().close().await;
+    node.add_user(host, "narrow", (".*", ".*", r"^(?!.*\.01$).*")).await;
+    let bus = start_as("narrow", node.port(), host, options(1));
+    untroubled(&bus).await.unwrap();
+    let mut consumer = consume(&bus, Queue::Deliveries, 1).await;
+    for id in ["a", "b"] {
+        bus.publish(Queue::Deliveries, outgoing(id, b"x".to_vec())).await.unwrap();
+        let received = next(&mut consumer).await;
+        assert_eq!(received.id, id);
+        // One whose connection was replaced is stale.
+        received.receipt.ack().await.unwrap();
+        // The other queue is refused again meanwhile.
+        tokio::time::sleep(QUIET).await;
+    }
+    assert_eq!(bus.stats().consuming_connections, 1);
+    bus.close().await;
+}
+
+async fn the_longest_names_are_published(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    let mut batch = sample::batch(&"e".repeat(128), &"r".repeat(255), &["1"]);
+    batch.registry = Registry::parse(&"h".repeat(260)).unwrap();
+    let webhook = sample::webhook(1, "*", Format::Batch, "http://receiver.test/").id;
+    let delivery = sample::delivery(&webhook, &batch);
+    for message in [Message::Batch(batch), Message::Delivery(delivery)] {
+        bus.publish(Queue::Deliveries, Outgoing::carrying(&message)).await.unwrap();
+    }
+    bus.close().await;
 }
 
 async fn shards_are_raised_while_others_publish(node: &Node, host: &str) {

@@ -24,7 +24,7 @@ use crate::amqp::ledger::{Due, Ledger};
 use crate::amqp::parcel::Parcel;
 use crate::amqp::receipt::{AmqpReceipt, Verdict, Verdicts};
 use crate::amqp::sources::Role;
-use crate::bus::Queue;
+use crate::bus::{PublishError, Queue};
 
 /// How long settled messages are collected into one acknowledgement.
 const COLLECT: Duration = Duration::from_millis(5);
@@ -44,7 +44,7 @@ pub(super) struct Session {
     /// Messages that are due soon, by time and then by tag.
     early: BTreeMap<(Instant, u64), Arrived>,
     /// Messages that are on their way to wait again.
-    hopping: FuturesUnordered<BoxFuture<'static, ()>>,
+    hopping: FuturesUnordered<BoxFuture<'static, Option<Arrived>>>,
     received: u64,
     silence: Silence,
 }
@@ -117,7 +117,9 @@ impl Session {
                     None => self.consumer = None,
                 },
                 Some(()) = OptionFuture::from(first_due) => self.release_due(feed),
-                Some(()) = self.hopping.next() => {}
+                Some(back) = self.hopping.next() => if let Some(arrived) = back {
+                    self.keep_until_due(feed, arrived);
+                },
             }
         }
         Ok(())
@@ -143,13 +145,18 @@ impl Session {
         }
         let remaining = parcel.remaining(feed.outbox.clock.as_ref());
         match (wait_for(remaining), &parcel.due) {
-            (Wait::OnStep(..), _) => self.hopping.push(hop(feed, parcel, receipt, remaining)),
+            (Wait::OnStep(..), _) => self.hopping.push(hop(feed, Arrived { parcel, receipt })),
             (Wait::WithConsumer, Some((_, publisher))) => {
                 parcel.maybe_repeated |= **publisher != *feed.outbox.process;
-                self.early.insert((Instant::now() + remaining, tag), Arrived { parcel, receipt });
+                self.keep_until_due(feed, Arrived { parcel, receipt });
             }
             (Wait::WithConsumer, None) => feed.inbox.put(Arrived { parcel, receipt }),
         }
+    }
+
+    fn keep_until_due(&mut self, feed: &Feed, arrived: Arrived) {
+        let due = Instant::now() + arrived.parcel.remaining(feed.outbox.clock.as_ref());
+        self.early.insert((due, arrived.receipt.tag()), arrived);
     }
 
     fn release_due(&mut self, feed: &Feed) {
@@ -191,6 +198,10 @@ impl Session {
 
     async fn acknowledge(&mut self, feed: &Feed) -> Result<(), String> {
         let due = self.ledger.take_due(Instant::now());
+        self.carry_out(feed, due).await
+    }
+
+    async fn carry_out(&mut self, feed: &Feed, due: Due) -> Result<(), String> {
         let written = self.write(feed, &due).await;
         feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(due.count, Ordering::Relaxed);
         written
@@ -220,7 +231,8 @@ impl Session {
         while let Ok((tag, verdict)) = self.told.try_recv() {
             self.settle(feed, tag, verdict).await?;
         }
-        self.acknowledge(feed).await
+        let due = self.ledger.take_all();
+        self.carry_out(feed, due).await
     }
 
     /// Finds out whether the consumer is silent although the broker has messages that it should get. An
@@ -263,17 +275,26 @@ async fn next(consumer: &mut Option<Consumer>) -> Option<lapin::Result<Delivery>
     }
 }
 
-/// Sends a message to wait again, however often it takes, and then settles it.
-fn hop(feed: &Feed, parcel: Parcel, mut receipt: AmqpReceipt, remaining: Duration) -> BoxFuture<'static, ()> {
+/// Sends a message to wait again, and then settles it. While it cannot wait elsewhere it waits here; once the rest
+/// is too short for a step, it is returned.
+fn hop(feed: &Feed, arrived: Arrived) -> BoxFuture<'static, Option<Arrived>> {
     let (outbox, queue, shard) = (feed.outbox.clone(), feed.source.role.queue(), feed.source.shard);
+    let Arrived { mut parcel, mut receipt } = arrived;
     async move {
-        while let Err(error) = outbox.wait(queue, shard, parcel.clone(), remaining).await {
+        loop {
+            let remaining = parcel.remaining(outbox.clock.as_ref());
+            if wait_for(remaining) == Wait::WithConsumer {
+                return Some(Arrived { parcel, receipt });
+            }
+            let Err(error) = outbox.wait(queue, shard, parcel.clone(), remaining).await else { break };
+            parcel.maybe_repeated |= matches!(error, PublishError::Unknown(_));
             tracing::warn!(%error, "failed to let a message wait again");
             tokio::time::sleep(PAUSE).await;
         }
         if receipt.tell(Verdict::Ack).is_err() {
             tracing::debug!("a message that waits again comes twice");
         }
+        None
     }
     .boxed()
 }

@@ -11,8 +11,8 @@ use crate::bus::Queue;
 use super::ALL_KEYS;
 use super::survey::Survey;
 
-/// Takes the version before, which has `shards` shards, out of our exchanges. What waits on its steps comes out
-/// into the present queues, those that take the place of its further shards included. Returns what was refused.
+/// Takes the version before, which has `shards` shards, out of our exchanges. What its processes still publish, and
+/// what waits on its steps, comes to the present queues, which take the place of its further shards too. Returns what was refused.
 pub(in crate::amqp) async fn leave_previous(
     config: &AmqpConfig,
     connection: &Connection,
@@ -26,14 +26,15 @@ pub(in crate::amqp) async fn leave_previous(
         let present = shard % config.options().shards;
         for queue in Queue::ALL {
             let due = (names.due.clone(), due_key(queue, shard));
-            survey.bind(&names.queue(queue, present), std::slice::from_ref(&due)).await?;
             let mut places = vec![(names.exchange(queue).to_owned(), shard_key(shard)), due];
+            survey.bind(&names.queue(queue, present), &places).await?;
             places.extend((queue == Queue::Events).then(|| registry.clone()));
             survey.unbind(&previous.queue(queue, shard), &places).await?;
         }
         for step in STEPS {
-            let place = (names.delay.clone(), step_key(step, shard));
-            survey.unbind(&previous.delay_queue(step, shard), &[place]).await?;
+            let place = [(names.delay.clone(), step_key(step, shard))];
+            survey.bind(&names.delay_queue(step, present), &place).await?;
+            survey.unbind(&previous.delay_queue(step, shard), &place).await?;
         }
     }
     survey.unbind(&previous.inbox_queue(), &[registry]).await?;

@@ -27,8 +27,10 @@ pub(in crate::amqp) async fn establish(config: &AmqpConfig, connection: &Connect
         for queue in &queues {
             survey.bind(&queue.name, &queue.bindings).await?;
         }
-        // After that, so that there is no moment at which neither the old nor the new place is fed.
-        for queue in &queues {
+        // After that, and only if all is in its place, so that there is no moment at which neither the old nor the
+        // new place is fed.
+        let is_in_place = survey.differences.is_empty();
+        for queue in queues.iter().filter(|_| is_in_place) {
             survey.unbind(&queue.name, &queue.unbound).await?;
         }
     }
