@@ -43,7 +43,8 @@ pub(super) fn newest(
     now: i64,
 ) -> rusqlite::Result<Vec<Option<Order>>> {
     let sql = "SELECT latest FROM newest
-               WHERE webhook = ?1 AND registry = ?2 AND repository = ?3 AND tag = ?4 AND expires_at > ?5";
+               WHERE webhook = ?1 AND registry = ?2 AND repository = ?3 AND tag = ?4 AND expires_at > ?5
+               ORDER BY latest DESC LIMIT 1";
     let mut statement = file.prepare_cached(sql)?;
     let order = |tag: &Tag| {
         let values = params![webhook.as_str(), registry.as_str(), repository.as_str(), tag.as_str(), now];

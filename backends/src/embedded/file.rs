@@ -15,8 +15,9 @@ use super::rows::unreadable;
 const FILE: &str = "dockbell.db";
 const LOCK: &str = "dockbell.lock";
 /// The version of the schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMA_VERSION: i64 = 2;
+/// What makes each version of the one before it, and the first of nothing. What stands here is never edited.
+pub(super) const SCHEMA: [(i64, &str); 2] = [(1, include_str!("schema-1.sql")), (2, include_str!("schema-2.sql"))];
 /// How long a write waits while an operator looks into the file with a tool that locks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the log is cut to once it is folded into the file; a burst may make it longer.
@@ -134,7 +135,9 @@ fn prepare(connection: &mut Connection, limits: &EmbeddedLimits, found: i64) -> 
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     if found < SCHEMA_VERSION {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
+        for (_, step) in SCHEMA.iter().filter(|(version, _)| *version > found) {
+            transaction.execute_batch(step)?;
+        }
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         transaction.commit()?;
     }

@@ -55,8 +55,12 @@ pub(super) fn record(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Re
         enter(file, entry)?;
         count(file, entry)?;
         match &entry.attempt.verdict {
-            Verdict::Delivered | Verdict::Retry { .. } => raise_newest(file, entry, now)?,
-            Verdict::Dead { .. } => forget_newest(file, entry)?,
+            Verdict::Delivered => {
+                raise_newest(file, entry, Standing::Accepted, now)?;
+                forget_waiting(file, entry)?;
+            }
+            Verdict::Retry { .. } => raise_newest(file, entry, Standing::Waits, now)?,
+            Verdict::Dead { .. } => forget_waiting(file, entry)?,
         }
     }
     Ok(Recorded { is_first, health: counters::health(file, &entry.attempt.delivery.webhook)? })
@@ -159,28 +163,35 @@ fn count(file: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     file.prepare_cached(sql)?.execute(params![entry.webhook(), entry.at()]).map(drop)
 }
 
-/// Raises the newest order of each tag that was delivered, or waits for its next attempt. Orders compare as
+/// Why an order is the newest of its tag. What was accepted stays so; what waits may still be given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Accepted = 0,
+    Waits = 1,
+}
+
+/// Raises the newest order of each tag that was accepted, or waits for its next attempt. Orders compare as
 /// their texts do.
-fn raise_newest(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Result<()> {
-    let sql =
-        "INSERT INTO newest (webhook, registry, repository, tag, latest, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT (webhook, registry, repository, tag) DO UPDATE SET
+fn raise_newest(file: &Connection, entry: &Entry, standing: Standing, now: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO newest (webhook, registry, repository, tag, waits, latest, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?8, ?5, ?6)
+               ON CONFLICT (webhook, registry, repository, tag, waits) DO UPDATE SET
                latest = CASE WHEN expires_at <= ?7 THEN ?5 ELSE max(latest, ?5) END, expires_at = ?6";
     let mut statement = file.prepare_cached(sql)?;
     let expires_at = now.saturating_add(rows::micros(NEWEST_KEPT));
     let content = &entry.attempt.delivery.content;
     for change in &content.changes {
         let (registry, repository, tag) = (content.registry.as_str(), content.repository.as_str(), change.tag.as_str());
-        let order = change.order.to_string();
-        statement.execute(params![entry.webhook(), registry, repository, tag, order, expires_at, now])?;
+        let (order, waits) = (change.order.to_string(), standing as i64);
+        statement.execute(params![entry.webhook(), registry, repository, tag, order, expires_at, now, waits])?;
     }
     Ok(())
 }
 
-/// What was waiting and is given up is the newest of its tags no more.
-fn forget_newest(file: &Connection, entry: &Entry) -> rusqlite::Result<()> {
-    let sql =
-        "DELETE FROM newest WHERE webhook = ?1 AND registry = ?2 AND repository = ?3 AND tag = ?4 AND latest = ?5";
+/// What waited is the newest of what waits no more.
+fn forget_waiting(file: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM newest
+               WHERE webhook = ?1 AND registry = ?2 AND repository = ?3 AND tag = ?4 AND waits = 1 AND latest = ?5";
     let mut statement = file.prepare_cached(sql)?;
     let content = &entry.attempt.delivery.content;
     for change in &content.changes {

@@ -19,8 +19,8 @@ const STEP: i64 = 500;
 /// Each takes the time before which rows have expired, and [`STEP`].
 const SETTLED: &str = "DELETE FROM settled WHERE (delivery, request, ordinal) IN
     (SELECT delivery, request, ordinal FROM settled WHERE expires_at <= ?1 LIMIT ?2)";
-const NEWEST: &str = "DELETE FROM newest WHERE (webhook, registry, repository, tag) IN
-    (SELECT webhook, registry, repository, tag FROM newest WHERE expires_at <= ?1 LIMIT ?2)";
+const NEWEST: &str = "DELETE FROM newest WHERE (webhook, registry, repository, tag, waits) IN
+    (SELECT webhook, registry, repository, tag, waits FROM newest WHERE expires_at <= ?1 LIMIT ?2)";
 const DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE last_at <= ?1 LIMIT ?2)";
 const DEAD: &str = "DELETE FROM dead WHERE position IN (SELECT position FROM dead WHERE at <= ?1 LIMIT ?2)";
 
@@ -88,6 +88,7 @@ mod tests {
     use dockbell_proto::clock::SystemClock;
 
     use super::*;
+    use crate::embedded::file::SCHEMA;
 
     fn count(file: &Connection, table: &str) -> i64 {
         file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
@@ -96,7 +97,9 @@ mod tests {
     #[test]
     fn what_has_expired_is_removed_in_steps_and_the_rest_stays() {
         let file = Connection::open_in_memory().unwrap();
-        file.execute_batch(include_str!("schema.sql")).unwrap();
+        for (_, step) in SCHEMA {
+            file.execute_batch(step).unwrap();
+        }
         file.pragma_update(None, "foreign_keys", true).unwrap();
         let kept = Kept { clock: Arc::new(SystemClock), limits: EmbeddedLimits::default() };
         let now = kept.now();
@@ -105,7 +108,7 @@ mod tests {
              WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {STEP} + 10)
              INSERT INTO settled SELECT 'old' || i, 0, 1, '', 5 FROM n;
              INSERT INTO settled VALUES ('young', 0, 1, '', {now} + 1000000000);
-             INSERT INTO newest VALUES ('wh_1', 'r', 'a', 'old', '', 5), ('wh_1', 'r', 'a', 'young', '', {now} + 1000000000);
+             INSERT INTO newest VALUES ('wh_1', 'r', 'a', 'old', 0, '', 5), ('wh_1', 'r', 'a', 'young', 0, '', {now} + 1000000000);
              INSERT INTO deliveries VALUES ('old', 'wh_1', 0, 'dead', 5, 5, NULL, 0, 1, NULL, ''),
                  ('young', 'wh_1', 0, 'dead', 5, {now}, NULL, 0, 1, NULL, '');
              INSERT INTO attempts VALUES ('old', 0, 1, 5, 0, '', '', NULL), ('young', 0, 1, 5, 0, '', '', NULL);

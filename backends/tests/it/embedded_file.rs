@@ -59,6 +59,35 @@ async fn a_file_of_a_newer_version_is_refused_untouched() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() {
+    let folder = TempDir::new().unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
+    file.execute_batch(include_str!("../../src/embedded/schema-1.sql")).unwrap();
+    let webhook = sample::webhook(1, "team/app", Format::Batch, "https://receiver.test/").id;
+    let held = format!(
+        "INSERT INTO messages VALUES (1, 2, 9, 0, 'held', '[]', x'');
+         INSERT INTO webhooks VALUES ('{webhook}', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0);
+         INSERT INTO newest VALUES ('{webhook}', 'hub.test', 'team/app', '1', 'either', {});",
+        i64::MAX
+    );
+    file.execute_batch(&held).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    for _ in 0..2 {
+        let store = open(folder.path(), EmbeddedLimits::default());
+        assert_eq!(store.depth(Queue::Deliveries).await.unwrap().messages, 1);
+        let content = sample::batch("e", "team/app", &["1"]);
+        let tags = [content.changes[0].tag.clone()];
+        let newest = store.newest(&webhook, (&content.registry, &content.repository), &tags).await.unwrap();
+        assert_eq!(newest, [None]);
+        store.close().await;
+    }
+    let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
+    assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("dockbell.db"), "no database ".repeat(1000)).unwrap();

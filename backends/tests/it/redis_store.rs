@@ -90,6 +90,11 @@ async fn newest_counts_what_waits_and_not_what_was_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newest_keeps_what_was_accepted_when_a_later_one_is_given_up() {
+    newest::newest_keeps_what_was_accepted_when_a_later_one_is_given_up(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn history_is_bounded_newest_first() {
     history::history_is_bounded_newest_first(&mut RedisStores::open().await).await;
 }

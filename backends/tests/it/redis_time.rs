@@ -60,7 +60,7 @@ async fn newest_is_kept_for_as_long_as_a_delivery_may_wait() {
     // What has expired goes with the next record.
     store.record(&refused(owed("b", "other"), &clock)).await.unwrap();
     let kept = server.run(&["HKEYS", &format!("{{dockbell}}:newest:{}", webhook().id)]).await;
-    assert_eq!(kept, "hub.test team/app other");
+    assert_eq!(kept, "hub.test team/app other waits");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

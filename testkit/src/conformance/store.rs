@@ -36,6 +36,7 @@ pub const RULES: &[&str] = &[
     "settled_expires",
     "newest_is_the_latest_order_whatever_came_last",
     "newest_counts_what_waits_and_not_what_was_given_up",
+    "newest_keeps_what_was_accepted_when_a_later_one_is_given_up",
     "history_is_bounded_newest_first",
     "history_pages_neither_skip_nor_repeat",
     "history_is_filtered_by_webhook_and_state",

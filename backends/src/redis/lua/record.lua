@@ -95,14 +95,16 @@ local function count()
   end
 end
 
-local function raise_newest()
-  local old = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', a.now, 'LIMIT', 0, 2 * #a.newest)
+-- `standing` says why an order is the newest of its tag: what was accepted stays so, what waits may still be
+-- given up.
+local function raise_newest(standing)
+  local old = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', a.now, 'LIMIT', 0, 4 * #a.newest)
   for _, field in ipairs(old) do
     redis.call('HDEL', KEYS[5], field)
     redis.call('ZREM', KEYS[6], field)
   end
   for _, pair in ipairs(a.newest) do
-    local field, order = pair[1], pair[2]
+    local field, order = pair[1] .. standing, pair[2]
     local until_text, kept = string.match(redis.call('HGET', KEYS[5], field) or '', '^(%-?%d+) (.*)$')
     if until_text and tonumber(until_text) > now and kept > order then
       order = kept
@@ -114,10 +116,10 @@ local function raise_newest()
   redis.call('PEXPIRE', KEYS[6], a.newest_bound)
 end
 
--- What was given up withholds nothing any more.
-local function forget_newest()
+-- What waited withholds nothing any more for that.
+local function forget_waiting()
   for _, pair in ipairs(a.newest) do
-    local field, order = pair[1], pair[2]
+    local field, order = pair[1] .. ' waits', pair[2]
     if string.match(redis.call('HGET', KEYS[5], field) or '', ' (.*)$') == order then
       redis.call('HDEL', KEYS[5], field)
       redis.call('ZREM', KEYS[6], field)
@@ -130,10 +132,13 @@ local is_first = not is_settled()
 if is_first then
   if redis.call('EXISTS', KEYS[3]) == 0 then
     enter()
-    if a.state == 'dead' then
-      forget_newest()
+    if a.state == 'retrying' then
+      raise_newest(' waits')
     else
-      raise_newest()
+      if a.state == 'delivered' then
+        raise_newest(' accepted')
+      end
+      forget_waiting()
     end
     count()
   end

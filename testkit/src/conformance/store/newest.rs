@@ -62,3 +62,20 @@ pub async fn newest_counts_what_waits_and_not_what_was_given_up(harness: &mut dy
     record(&store, &given_up(&waiting.retried(harness.now()), harness.now())).await;
     assert_eq!(newest(&store, &owner, &["1.0"]).await, [None]);
 }
+
+/// What was accepted withholds older ones, whatever becomes of what came after it.
+pub async fn newest_keeps_what_was_accepted_when_a_later_one_is_given_up(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    record(&store, &delivered(&owed(&owner, &["1.0", "latest"], 10), harness.now())).await;
+    let later = owed(&owner, &["latest"], 20);
+    record(&store, &failed(&later, harness.now())).await;
+    assert_eq!(newest(&other, &owner, &["latest"]).await, [Some(order(20))]);
+    record(&store, &given_up(&later.retried(harness.now()), harness.now())).await;
+    assert_eq!(newest(&other, &owner, &["latest", "1.0"]).await, [Some(order(10)), Some(order(10))]);
+    // A redelivery of what was accepted may be given up as well, and was accepted nevertheless.
+    let again = Delivery { request: 1, ..owed(&owner, &["1.0"], 10) };
+    record(&store, &failed(&again, harness.now())).await;
+    record(&store, &given_up(&again.retried(harness.now()), harness.now())).await;
+    assert_eq!(newest(&other, &owner, &["1.0"]).await, [Some(order(10))]);
+}
