@@ -220,7 +220,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The counters of a webhook; all zero if it has none.
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError>;
 
-    /// Per tag, the latest order of what was delivered to the webhook or waits for it.
+    /// Per tag, the latest order of what was delivered to the webhook or waits for it. An older delivery that is
+    /// attempted again would take the receiver back, so it ends as superseded.
     async fn newest(
         &self,
         webhook: &WebhookId,

@@ -120,12 +120,12 @@ pub(crate) fn state_schema() -> Object {
 
 /// The words for outcomes.
 pub(crate) fn outcome_schema() -> Object {
-    names(["accepted", "refused", "timed_out", "unreachable", "blocked"])
+    names(["accepted", "refused", "timed_out", "unreachable", "blocked", "superseded"])
 }
 
 /// The words for verdicts.
 pub(crate) fn verdict_schema() -> Object {
-    names(["delivered", "retry", "dead"])
+    names(["delivered", "retry", "dead", "superseded"])
 }
 
 fn names<const N: usize>(names: [&str; N]) -> Object {

@@ -154,7 +154,7 @@ pub struct ChangeView {
     pub pushed_at: Timestamp,
 }
 
-/// An attempt: one POST.
+/// An attempt: one POST, or that none was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Attempt)]
 pub struct AttemptView {
@@ -177,7 +177,7 @@ pub struct AttemptView {
     /// What followed.
     #[schema(schema_with = crate::openapi::verdict_schema)]
     pub verdict: String,
-    /// Why it was given up, if it was.
+    /// Why it was given up, or what took its place, if one of them followed.
     pub verdict_reason: Option<String>,
     /// When the attempt after it is due, if there is one.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -246,10 +246,11 @@ impl From<&Change> for ChangeView {
 
 impl From<AttemptEntry> for AttemptView {
     fn from(entry: AttemptEntry) -> Self {
-        let (verdict, verdict_reason, retry_at) = match entry.verdict {
-            Verdict::Delivered => ("delivered", None, None),
-            Verdict::Retry { at } => ("retry", None, Some(at)),
-            Verdict::Dead { reason } => ("dead", Some(reason), None),
+        let (verdict, retry_at) = match entry.verdict {
+            Verdict::Delivered => ("delivered", None),
+            Verdict::Retry { at } => ("retry", Some(at)),
+            Verdict::Dead { .. } => ("dead", None),
+            Verdict::Superseded { .. } => ("superseded", None),
         };
         Self {
             request: entry.request,
@@ -260,7 +261,7 @@ impl From<AttemptEntry> for AttemptView {
             status: entry.outcome.status(),
             reason: reason(&entry.outcome),
             verdict: verdict.to_owned(),
-            verdict_reason,
+            verdict_reason: entry.verdict.reason(),
             retry_at,
             excerpt: entry.excerpt,
         }
@@ -272,6 +273,7 @@ fn reason(outcome: &Outcome) -> Option<String> {
         Outcome::Accepted { .. } | Outcome::Refused { .. } => None,
         Outcome::TimedOut { phase } => Some(format!("{} in time", phase.as_str())),
         Outcome::Unreachable { reason } | Outcome::Blocked { reason } => Some(reason.clone()),
+        Outcome::Superseded { .. } => Some("nothing was sent".to_owned()),
     }
 }
 

@@ -64,6 +64,7 @@ pub fn judge(schedule: &RetrySchedule, outcome: &Outcome, ordinal: u32, (now, ch
         Outcome::Accepted { .. } => return Verdict::Delivered,
         Outcome::Refused { status: 410, .. } => return dead("the receiver answered 410: it is gone for good"),
         Outcome::Blocked { reason } => return dead(reason),
+        Outcome::Superseded { by } => return Verdict::Superseded { by: by.clone() },
         Outcome::Refused { status: 429 | 503, retry_after } => *retry_after,
         Outcome::Refused { .. } | Outcome::TimedOut { .. } | Outcome::Unreachable { .. } => None,
     };
@@ -86,11 +87,14 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::Accepted { status } | Outcome::Refused { status, .. } => format!("the receiver answered {status}"),
         Outcome::TimedOut { phase } => format!("no answer in time ({})", phase.as_str()),
         Outcome::Unreachable { reason } | Outcome::Blocked { reason } => reason.clone(),
+        Outcome::Superseded { .. } => "nothing was sent".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dockbell_proto::ids::EventId;
+    use dockbell_proto::order::Order;
     use dockbell_proto::outcome::Phase;
     use dockbell_testkit::sample::moment;
     use proptest::prelude::*;
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_but_gone_and_blocked_is_retried_on_the_schedule() {
+    fn every_failure_but_gone_blocked_and_superseded_is_retried_on_the_schedule() {
         for outcome in [
             refused(302, None),
             refused(404, None),
@@ -128,6 +132,7 @@ mod tests {
         assert!(matches!(judged(&refused(410, None), 1), Verdict::Dead { .. }));
         assert!(matches!(judged(&Outcome::Blocked { reason: "r".into() }, 1), Verdict::Dead { .. }));
         assert_eq!(judged(&Outcome::Accepted { status: 204 }, 1), Verdict::Delivered);
+        assert!(matches!(judged(&superseded(), 2), Verdict::Superseded { .. }));
     }
 
     #[test]
@@ -138,6 +143,10 @@ mod tests {
         assert_eq!(pause(&refused(500, Some(60)), 1).as_secs(), 5, "only 429 and 503 may ask");
     }
 
+    fn superseded() -> Outcome {
+        Outcome::Superseded { by: Order::new(moment(), EventId::parse("e").unwrap()) }
+    }
+
     fn any_outcome() -> impl Strategy<Value = Outcome> {
         prop_oneof![
             (200u16..300).prop_map(|status| Outcome::Accepted { status }),
@@ -146,6 +155,7 @@ mod tests {
             Just(Outcome::TimedOut { phase: Phase::Headers }),
             Just(Outcome::Unreachable { reason: "refused".into() }),
             Just(Outcome::Blocked { reason: "loopback".into() }),
+            Just(superseded()),
         ]
     }
 
@@ -161,6 +171,7 @@ mod tests {
                 }
                 Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
                 Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),
+                Verdict::Superseded { .. } => prop_assert_eq!(outcome, superseded()),
             }
         }
     }

@@ -24,6 +24,11 @@ impl Order {
         Self { at_us: u64::try_from(at.as_microsecond()).unwrap_or(0), event }
     }
 
+    /// When it happened, by the clock that decides its order.
+    pub fn at(&self) -> Timestamp {
+        i64::try_from(self.at_us).ok().and_then(|at| Timestamp::from_microsecond(at).ok()).unwrap_or(Timestamp::MAX)
+    }
+
     /// The event whose place this is.
     pub fn event(&self) -> &EventId {
         &self.event
@@ -72,6 +77,7 @@ mod tests {
             let (first, second) = (order(a, &x), order(b, &y));
             prop_assert_eq!(first.cmp(&second), first.to_string().cmp(&second.to_string()));
             prop_assert_eq!(&Order::try_from(first.to_string()).unwrap(), &first);
+            prop_assert_eq!(first.at().as_microsecond(), a);
         }
     }
 

@@ -60,7 +60,7 @@ pub(super) fn record(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Re
                 forget_waiting(file, entry)?;
             }
             Verdict::Retry { .. } => raise_newest(file, entry, Standing::Waits, now)?,
-            Verdict::Dead { .. } => forget_waiting(file, entry)?,
+            Verdict::Dead { .. } | Verdict::Superseded { .. } => forget_waiting(file, entry)?,
         }
     }
     Ok(Recorded { is_first, health: counters::health(file, &entry.attempt.delivery.webhook)? })
@@ -117,7 +117,7 @@ fn execute_on_delivery(file: &Connection, sql: &str, entry: &Entry) -> rusqlite:
     let AttemptRecord { delivery, verdict, .. } = &entry.attempt;
     let next_at = match verdict {
         Verdict::Retry { at } => Some(at.as_microsecond()),
-        Verdict::Delivered | Verdict::Dead { .. } => None,
+        Verdict::Delivered | Verdict::Dead { .. } | Verdict::Superseded { .. } => None,
     };
     let changed = file.prepare_cached(sql)?.execute(params![
         entry.delivery(),

@@ -70,7 +70,7 @@ impl Counted<'_> {
         for kind in ["delivery", "attempts"] {
             call.key(self.side.key(format_args!("{kind}:{delivery}")));
         }
-        for index in ["history", "history-until", "delivered", "retrying", "dead"] {
+        for index in ["history", "history-until", "delivered", "retrying", "dead", "superseded"] {
             call.key(self.side.key(index));
         }
         call.arg(values::to_json(&self.arguments(attempt)?)?);
@@ -85,7 +85,7 @@ impl Counted<'_> {
         let after = |span: Duration| self.now.as_microsecond().saturating_add(values::micros(span)).to_string();
         let next = match verdict {
             Verdict::Retry { at } => Some(*at),
-            Verdict::Delivered | Verdict::Dead { .. } => None,
+            Verdict::Delivered | Verdict::Dead { .. } | Verdict::Superseded { .. } => None,
         };
         Ok(Arguments {
             base: &self.side.base,

@@ -65,6 +65,11 @@ async fn a_blocked_attempt_leaves_the_counters_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superseded_delivery_leaves_the_counters_alone() {
+    counters::a_superseded_delivery_leaves_the_counters_alone(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_records_are_all_counted() {
     counters::concurrent_records_are_all_counted(&mut RedisStores::open().await).await;
 }
@@ -92,6 +97,11 @@ async fn newest_counts_what_waits_and_not_what_was_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn newest_keeps_what_was_accepted_when_a_later_one_is_given_up() {
     newest::newest_keeps_what_was_accepted_when_a_later_one_is_given_up(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newest_is_not_lowered_by_what_it_superseded() {
+    newest::newest_is_not_lowered_by_what_it_superseded(&mut RedisStores::open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,7 @@ use dockbell_console::{Console, router};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::clock::ManualClock;
@@ -99,12 +100,22 @@ impl Bench {
 
     /// Records an attempt of `delivery` that the receiver answered with `status`.
     pub(crate) async fn record(&self, delivery: &Delivery, status: u16) {
-        self.clock.advance(Duration::from_millis(1));
         let (outcome, verdict) = if status < 300 {
             (Outcome::Accepted { status }, Verdict::Delivered)
         } else {
             (Outcome::Refused { status, retry_after: None }, Verdict::Dead { reason: "the receiver said no".into() })
         };
+        self.record_as(delivery, outcome, verdict).await;
+    }
+
+    /// Records that `delivery` was not sent, because of `by`.
+    pub(crate) async fn record_superseded(&self, delivery: &Delivery, by: &Order) {
+        let verdict = Verdict::Superseded { by: by.clone() };
+        self.record_as(delivery, Outcome::Superseded { by: by.clone() }, verdict).await;
+    }
+
+    async fn record_as(&self, delivery: &Delivery, outcome: Outcome, verdict: Verdict) {
+        self.clock.advance(Duration::from_millis(1));
         let attempt = AttemptRecord {
             delivery: delivery.clone(),
             at: self.clock.now(),

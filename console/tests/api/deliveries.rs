@@ -43,6 +43,28 @@ async fn a_delivery_is_shown_with_its_attempts() {
 }
 
 #[tokio::test]
+async fn a_superseded_delivery_tells_what_took_its_place() {
+    let bench = Bench::open();
+    let webhook = bench.webhook_on("team/app").await;
+    let (older, later) = (delivery(&webhook, "e-1"), delivery(&webhook, "e-2"));
+    bench.record_superseded(&older, later.content.newest().unwrap()).await;
+    bench.record(&later, 200).await;
+    let shown = bench.get(&format!("/api/v1/deliveries/{}", older.id)).await.json();
+    let reason = format!("a later change took its place: event e-2-1.0 of {}", sample::moment());
+    let attempt = &shown["attempts"][0];
+    assert_eq!((&shown["state"], &attempt["verdict"]), (&json!("superseded"), &json!("superseded")));
+    assert_eq!((&attempt["outcome"], &attempt["reason"]), (&json!("superseded"), &json!("nothing was sent")));
+    assert_eq!((&attempt["verdict_reason"], &attempt["retry_at"]), (&json!(reason), &Value::Null));
+    let listed = bench.get("/api/v1/deliveries?state=superseded").await.json();
+    assert_eq!(each(&listed["items"], "id"), [older.id.as_str()]);
+    let described = bench.get("/api/v1/openapi.json").await.json();
+    for (schema, member) in [("Delivery", "state"), ("Attempt", "verdict"), ("Attempt", "outcome")] {
+        let words = &described["components"]["schemas"][schema]["properties"][member]["enum"];
+        assert!(words.as_array().unwrap().contains(&json!("superseded")), "{schema}: {words}");
+    }
+}
+
+#[tokio::test]
 async fn deliveries_are_listed_newest_first_by_webhook_and_state() {
     let bench = Bench::open();
     let (first, second) = (bench.webhook_on("team/app").await, bench.webhook_on("*").await);

@@ -204,6 +204,9 @@ impl Deliverer {
                 let outcome = describe(&exchange.outcome);
                 tracing::debug!(attempt.ordinal = ordinal, retry.at = %at, outcome, "an attempt failed");
             }
+            Verdict::Superseded { by } => {
+                tracing::debug!(attempt.ordinal = ordinal, order = %by, "a delivery is not sent: it is superseded");
+            }
             Verdict::Dead { reason } => {
                 let (delivery, webhook) = (&record.delivery.id, &webhook.id);
                 tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery was given up and is kept as a dead letter");

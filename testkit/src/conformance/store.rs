@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dockbell_backends::store::{AttemptRecord, Recorded, Store};
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Phase, Verdict};
 use dockbell_proto::webhook::{Format, Webhook};
 use jiff::Timestamp;
@@ -31,12 +32,14 @@ pub const RULES: &[&str] = &[
     "a_record_of_the_same_attempt_counts_once",
     "failures_count_until_an_attempt_is_accepted",
     "a_blocked_attempt_leaves_the_counters_alone",
+    "a_superseded_delivery_leaves_the_counters_alone",
     "concurrent_records_are_all_counted",
     "settled_answers_in_the_order_asked",
     "settled_expires",
     "newest_is_the_latest_order_whatever_came_last",
     "newest_counts_what_waits_and_not_what_was_given_up",
     "newest_keeps_what_was_accepted_when_a_later_one_is_given_up",
+    "newest_is_not_lowered_by_what_it_superseded",
     "history_is_bounded_newest_first",
     "history_pages_neither_skip_nor_repeat",
     "history_is_filtered_by_webhook_and_state",
@@ -93,6 +96,12 @@ fn delivered(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
 fn given_up(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
     let outcome = Outcome::TimedOut { phase: Phase::Headers };
     AttemptRecord { outcome, verdict: Verdict::Dead { reason: "gone".to_owned() }, ..failed(delivery, at) }
+}
+
+/// An attempt that was not made, because a later change took the place of the delivery.
+fn superseded(delivery: &Delivery, at: Timestamp, by: &Order) -> AttemptRecord {
+    let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by: by.clone() });
+    AttemptRecord { took: Duration::ZERO, outcome, verdict, excerpt: None, ..failed(delivery, at) }
 }
 
 async fn record(store: &Arc<dyn Store>, attempt: &AttemptRecord) -> Recorded {

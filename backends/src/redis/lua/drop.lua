@@ -7,7 +7,7 @@ local function drop_place(base, place, webhook, state)
   if webhook then
     redis.call('ZREM', base .. 'history:' .. webhook, place)
   end
-  for _, index in ipairs(state and { state } or { 'delivered', 'retrying', 'dead' }) do
+  for _, index in ipairs(state and { state } or { 'delivered', 'retrying', 'dead', 'superseded' }) do
     redis.call('ZREM', base .. index, place)
   end
 end

@@ -1,12 +1,12 @@
 -- Records an attempt. KEYS: marker, settled, gone, health, newest, newest-until, history of the webhook,
--- delivery, attempts, history, history-until, delivered, retrying, dead; ARGV: a table in JSON, whose times are
--- texts, because Lua would round them; the content of the delivery; the entry of the attempt.
+-- delivery, attempts, history, history-until, delivered, retrying, dead, superseded; ARGV: a table in JSON, whose
+-- times are texts, because Lua would round them; the content of the delivery; the entry of the attempt.
 -- Returns whether it was the first record of the attempt, and the health.
 local a = cjson.decode(ARGV[3])
 local now, at = tonumber(a.now), tonumber(a.at)
 
 local history, history_until = KEYS[10], KEYS[11]
-local states = { delivered = KEYS[12], retrying = KEYS[13], dead = KEYS[14] }
+local states = { delivered = KEYS[12], retrying = KEYS[13], dead = KEYS[14], superseded = KEYS[15] }
 
 local function is_settled()
   local kept = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) ')

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dockbell_backends::store::{AttemptRecord, Health, SETTLED_KEPT};
 use dockbell_proto::delivery::Delivery;
-use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use tokio::task::JoinSet;
 
-use super::{StoreHarness, delivered, delivery, failed, given_up, record, webhook};
+use super::{StoreHarness, delivered, delivery, failed, given_up, record, superseded, webhook};
 
 /// A record that is repeated, because its first answer was lost or its message came again, changes nothing.
 pub async fn a_record_of_the_same_attempt_counts_once(harness: &mut dyn StoreHarness) {
@@ -62,6 +62,29 @@ pub async fn a_blocked_attempt_leaves_the_counters_alone(harness: &mut dyn Store
     assert_eq!(record(&store, &blocked).await.health, before);
     assert_eq!(store.settled(&[owed.attempt_id()]).await, Ok(vec![Some(blocked.verdict)]));
     assert!(store.delivery(&owed.id).await.expect("an answer").is_some());
+}
+
+/// What was not sent is neither a failure nor a success, and it is settled and in the history once.
+pub async fn a_superseded_delivery_leaves_the_counters_alone(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let failing = webhook(&store, 1).await;
+    let (older, later) = (delivery(&failing, "a", "1.0"), delivery(&failing, "b", "1.0"));
+    record(&store, &failed(&older, harness.now())).await;
+    let before = record(&store, &failed(&later, harness.now())).await.health;
+    assert_eq!(before.consecutive_failures, 2);
+    let by = later.content.newest().expect("an order");
+    let attempt = superseded(&older.retried(harness.now()), harness.now() + Duration::from_secs(1), by);
+    let recorded = record(&store, &attempt).await;
+    assert!(recorded.is_first);
+    assert_eq!(recorded.health, before);
+    let again = record(&other, &attempt).await;
+    assert!(!again.is_first);
+    assert_eq!(store.health(&failing.id).await, Ok(before));
+    assert_eq!(other.settled(&[attempt.delivery.attempt_id()]).await, Ok(vec![Some(attempt.verdict.clone())]));
+    let found = other.delivery(&older.id).await.expect("an answer").expect("a delivery");
+    assert_eq!((found.state, found.next_at, found.attempts.len()), (DeliveryState::Superseded, None, 2));
+    let entry = found.attempts.last().expect("an attempt");
+    assert_eq!((&entry.outcome, &entry.verdict), (&attempt.outcome, &attempt.verdict));
 }
 
 /// No increment is lost among many processes.

@@ -11,7 +11,7 @@ use dockbell_backends::store::{
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::DeliveryState;
 
-use super::{StoreHarness, delivered, delivery, failed, given_up, record, webhook};
+use super::{StoreHarness, delivered, delivery, failed, given_up, record, superseded, webhook};
 
 async fn history(store: &Arc<dyn Store>, query: &HistoryQuery) -> Page<DeliveryRecord> {
     store.history(query).await.expect("a history")
@@ -85,26 +85,35 @@ pub async fn history_is_filtered_by_webhook_and_state(harness: &mut dyn StoreHar
     let (store, _) = harness.stores();
     let (one, two) = (webhook(&store, 1).await, webhook(&store, 2).await);
     let (good, bad, healed) = (delivery(&one, "a", "1"), delivery(&one, "b", "2"), delivery(&one, "c", "3"));
-    let foreign = delivery(&two, "a", "1");
+    let (foreign, old) = (delivery(&two, "a", "1"), delivery(&one, "0", "3"));
     let at = |seconds| harness.now() + Duration::from_secs(seconds);
     record(&store, &delivered(&good, at(1))).await;
     record(&store, &given_up(&bad, at(2))).await;
     record(&store, &failed(&healed, at(3))).await;
     record(&store, &delivered(&foreign, at(4))).await;
+    record(&store, &failed(&old, at(5))).await;
     let of = |webhook, state| HistoryQuery { webhook, state, ..page(10) };
     let retrying = history(&store, &of(None, Some(DeliveryState::Retrying))).await;
-    assert_eq!(ids(&retrying.items), [healed.id.to_string()]);
-    record(&store, &delivered(&Delivery { ordinal: 2, ..healed.clone() }, at(5))).await;
+    assert_eq!(ids(&retrying.items), [old.id.to_string(), healed.id.to_string()]);
+    record(&store, &delivered(&Delivery { ordinal: 2, ..healed.clone() }, at(6))).await;
+    let by = healed.content.newest().expect("an order");
+    record(&store, &superseded(&Delivery { ordinal: 2, ..old.clone() }, at(7), by)).await;
     for (query, expected) in [
-        (of(None, None), vec![&foreign, &healed, &bad, &good]),
+        (of(None, None), vec![&old, &foreign, &healed, &bad, &good]),
+        (of(None, Some(DeliveryState::Superseded)), vec![&old]),
+        (of(None, Some(DeliveryState::Retrying)), vec![]),
         (of(None, Some(DeliveryState::Delivered)), vec![&foreign, &healed, &good]),
         (of(Some(one.id.clone()), Some(DeliveryState::Delivered)), vec![&healed, &good]),
         (of(Some(one.id.clone()), Some(DeliveryState::Dead)), vec![&bad]),
+        (of(Some(one.id.clone()), Some(DeliveryState::Superseded)), vec![&old]),
         (of(Some(one.id.clone()), Some(DeliveryState::Retrying)), vec![]),
     ] {
         let expected: Vec<String> = expected.iter().map(|delivery| delivery.id.to_string()).collect();
         assert_eq!(ids(&history(&store, &query).await.items), expected, "{query:?}");
     }
+    // A person may have it sent all the same.
+    record(&store, &delivered(&Delivery { request: 1, ..old.clone() }, at(8))).await;
+    assert_eq!(ids(&history(&store, &of(None, Some(DeliveryState::Superseded))).await.items), [""; 0]);
 }
 
 /// A delivery is shown for [`HISTORY_KEPT`] after its last attempt.

@@ -11,7 +11,7 @@ use dockbell_proto::names::Tag;
 use dockbell_proto::order::Order;
 use dockbell_proto::webhook::Webhook;
 
-use super::{StoreHarness, delivered, failed, given_up, record, webhook};
+use super::{StoreHarness, delivered, failed, given_up, record, superseded, webhook};
 use crate::sample;
 
 /// A delivery about `tags`, whose events came in `after` seconds after [`sample::moment`].
@@ -78,4 +78,25 @@ pub async fn newest_keeps_what_was_accepted_when_a_later_one_is_given_up(harness
     record(&store, &failed(&again, harness.now())).await;
     record(&store, &given_up(&again.retried(harness.now()), harness.now())).await;
     assert_eq!(newest(&other, &owner, &["1.0"]).await, [Some(order(10))]);
+}
+
+/// What is superseded waits no more, and what took its place is still the newest.
+pub async fn newest_is_not_lowered_by_what_it_superseded(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    let older = owed(&owner, &["latest"], 10);
+    record(&store, &failed(&older, harness.now())).await;
+    record(&store, &failed(&owed(&owner, &["latest"], 20), harness.now())).await;
+    record(&store, &superseded(&older.retried(harness.now()), harness.now(), &order(20))).await;
+    assert_eq!(newest(&store, &owner, &["latest"]).await, [Some(order(20))]);
+    let oldest = owed(&owner, &["1.0"], 5);
+    record(&store, &failed(&oldest, harness.now())).await;
+    record(&store, &delivered(&owed(&owner, &["1.0"], 20), harness.now())).await;
+    record(&store, &superseded(&oldest.retried(harness.now()), harness.now(), &order(20))).await;
+    assert_eq!(newest(&store, &owner, &["1.0"]).await, [Some(order(20))]);
+    // What was superseded by something that is gone since does not withhold what is older still.
+    record(&store, &failed(&owed(&owner, &["2.0"], 10), harness.now())).await;
+    let gone = owed(&owner, &["2.0"], 10).retried(harness.now());
+    record(&store, &superseded(&gone, harness.now(), &order(20))).await;
+    assert_eq!(newest(&store, &owner, &["2.0"]).await, [None]);
 }
