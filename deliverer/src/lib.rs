@@ -1,13 +1,15 @@
 //! The deliverer: batches → deliveries → attempts → verdicts.
 //!
 //! A batch's way, module by module: [`pull`] consumes it, [`directory`] knows the webhooks, [`route`] makes
-//! its deliveries, [`under_way`] keeps copies of one apart, [`attempt`] makes one attempt of a delivery, for which [`transport`] POSTs and says what
-//! the outcome is, [`judge`] says what follows from it, and [`settle`] records that and carries it out. [`service`] puts it all together.
+//! its deliveries, [`under_way`] keeps copies of one apart, [`newest`] tells which are old news, [`attempt`] makes one attempt of
+//! a delivery, for which [`transport`] POSTs and says what the outcome is, [`judge`] says what follows from it, and [`settle`] records
+//! that and carries it out. [`service`] puts it all together.
 
 pub mod attempt;
 pub mod directory;
 pub mod judge;
 pub mod metrics;
+pub mod newest;
 pub mod pull;
 pub mod route;
 pub mod service;

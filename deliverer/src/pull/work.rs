@@ -9,7 +9,9 @@ use dockbell_chassis::trace;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
-use dockbell_proto::outcome::Verdict;
+use dockbell_proto::names::Tag;
+use dockbell_proto::order::Order;
+use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -19,6 +21,7 @@ use tracing::Instrument as _;
 
 use super::Deliverer;
 use crate::judge::{describe, judge};
+use crate::newest::superseded_by;
 use crate::route::route;
 use crate::settle::excerpt;
 use crate::transport::Exchange;
@@ -100,9 +103,8 @@ impl Deliverer {
 
     async fn deliver_in_span(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
         let _under_way = self.under_way.begin(delivery.attempt_id()).await;
-        if (maybe_repeated || delivery.ordinal > 1)
-            && let Some(verdict) = self.earlier_verdict(&delivery).await
-        {
+        let is_fresh = delivery.ordinal == 1 && !maybe_repeated;
+        if !is_fresh && let Some(verdict) = self.earlier_verdict(&delivery).await {
             self.settler.metrics.delivery_repeated();
             // A copy of a message leaves the verdict to the original; only a message that comes again may
             // be the one whose verdict was recorded and not carried out.
@@ -111,22 +113,56 @@ impl Deliverer {
             }
             return;
         }
-        let Some(record) = self.attempt_when_permitted(delivery, permits).await else { return };
+        let Some(record) = self.attempt_when_permitted(delivery, is_fresh, permits).await else { return };
         if self.settler.record(&record).await {
             self.settler.carry_out(&record.delivery, &record.verdict, false).await;
         }
     }
 
-    /// Makes the attempt once there is room for it, with the webhook as it is then. The permit ends with the
-    /// attempt: what follows may have to wait for a backend.
-    async fn attempt_when_permitted(&self, delivery: Delivery, permits: &Semaphore) -> Option<AttemptRecord> {
+    /// Makes the attempt once there is room for it, with the webhook as it is then, unless the delivery is old
+    /// news by then. The permit ends with the attempt: what follows may have to wait for a backend.
+    async fn attempt_when_permitted(
+        &self,
+        delivery: Delivery,
+        is_fresh: bool,
+        permits: &Semaphore,
+    ) -> Option<AttemptRecord> {
         // The semaphore is never closed, so the only other result does not occur.
         let _permit = permits.acquire().await.ok();
         let Some(webhook) = self.current(&delivery).await else {
             self.drop_unaddressed(&delivery);
             return None;
         };
+        // Only what waited or comes again can be old news, and a person who asks for old news gets it.
+        if !is_fresh
+            && delivery.request == 0
+            && let Some(by) = self.superseded_by(&delivery).await
+        {
+            return Some(self.withhold(&webhook, delivery, by));
+        }
         Some(self.attempt(&webhook, delivery).await)
+    }
+
+    /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice
+    /// can be told by its order, news that does not come cannot be told at all.
+    async fn superseded_by(&self, delivery: &Delivery) -> Option<Order> {
+        let content = &delivery.content;
+        let tags: Vec<Tag> = content.changes.iter().map(|change| change.tag.clone()).collect();
+        let repository = (&content.registry, &content.repository);
+        match self.settler.store.newest(&delivery.webhook, repository, &tags).await {
+            Ok(newest) => superseded_by(&content.changes, &newest),
+            Err(error) => {
+                self.settler.metrics.backend_away("look up later changes");
+                tracing::warn!(%error, "a delivery is sent without knowing whether it is superseded");
+                None
+            }
+        }
+    }
+
+    /// Judges that the delivery is not sent.
+    fn withhold(&self, webhook: &Webhook, delivery: Delivery, by: Order) -> AttemptRecord {
+        let exchange = Exchange { outcome: Outcome::Superseded { by }, body: Vec::new(), took: Duration::ZERO };
+        self.judge(webhook, delivery, self.settler.clock.now(), &exchange)
     }
 
     async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
@@ -135,7 +171,7 @@ impl Deliverer {
         verdicts.into_iter().next().flatten()
     }
 
-    /// Makes one attempt and judges it.
+    /// Makes one attempt, and judges it.
     async fn attempt(&self, webhook: &Webhook, delivery: Delivery) -> AttemptRecord {
         let at = self.settler.clock.now();
         self.settler.metrics.attempt_started();
@@ -155,6 +191,12 @@ impl Deliverer {
         if let Some(status) = exchange.outcome.status() {
             span.record("http.response.status_code", status);
         }
+        self.settler.metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
+        self.judge(webhook, delivery, at, &exchange)
+    }
+
+    /// Judges what began at `at` and ends now.
+    fn judge(&self, webhook: &Webhook, delivery: Delivery, at: Timestamp, exchange: &Exchange) -> AttemptRecord {
         let now = self.settler.clock.now();
         let chance = self.chance();
         let verdict = self.with_room(judge(&self.schedule, &exchange.outcome, delivery.ordinal, (now, chance)));
@@ -166,7 +208,7 @@ impl Deliverer {
             verdict,
             delivery,
         };
-        self.tell(webhook, &record, &exchange);
+        self.tell(webhook, &record, exchange);
         record
     }
 
@@ -187,7 +229,6 @@ impl Deliverer {
 
     fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {
         let metrics = &self.settler.metrics;
-        metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
         metrics.verdict_reached(&record.verdict);
         let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
         // A redelivery that a person asked for days later tells nothing about latency.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::{Bus as _, DeadLetter, Outgoing, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
-use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store as _};
+use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
 use dockbell_deliverer::directory::Directory;
@@ -90,12 +90,17 @@ impl House {
     }
 
     pub(crate) fn run_as(&self, told: Told) -> Running {
-        let directory = Arc::new(Directory::new(self.embedded.clone()));
+        self.run_on(self.embedded.clone(), told)
+    }
+
+    /// Runs a deliverer that sees `store`.
+    pub(crate) fn run_on(&self, store: Arc<dyn Store>, told: Told) -> Running {
+        let directory = Arc::new(Directory::new(Arc::clone(&store)));
         let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
         tasks.spawn(Arc::clone(&directory).follow(self.embedded.changes(), shutdown.clone()));
         let positive = |number| NonZeroU16::new(number).unwrap();
         let (attempts, prefetch) = told.at_once;
-        let deliverer = Arc::new(self.deliverer(directory, told));
+        let deliverer = Arc::new(self.deliverer(directory, store, told));
         for queue in [Queue::Deliveries, Queue::Redeliveries] {
             let share = Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) };
             tasks.spawn(Arc::clone(&deliverer).pull(share, shutdown.clone()));
@@ -103,7 +108,7 @@ impl House {
         Running { shutdown, tasks }
     }
 
-    fn deliverer(&self, directory: Arc<Directory>, told: Told) -> Deliverer {
+    fn deliverer(&self, directory: Arc<Directory>, store: Arc<dyn Store>, told: Told) -> Deliverer {
         let policy =
             Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
         let transport = Transport::new(&policy, told.deadlines, self.clock.clone()).unwrap();
@@ -111,7 +116,7 @@ impl House {
             attempter: Attempter { directory, policy, transport, clock: self.clock.clone() },
             settler: Settler {
                 bus: self.embedded.clone(),
-                store: self.embedded.clone(),
+                store,
                 clock: self.clock.clone(),
                 metrics: Metrics::new(&opentelemetry::global::meter("test")),
             },

@@ -14,3 +14,7 @@ mod harness;
 mod overlapping;
 #[cfg(test)]
 mod repeating;
+#[cfg(test)]
+mod superseding;
+#[cfg(test)]
+mod watched;
