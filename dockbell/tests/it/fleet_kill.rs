@@ -34,7 +34,7 @@ const PACE: Duration = Duration::from_millis(40);
 const LIFE_MS: u64 = 1_000;
 /// The receiver takes its time, so that kills find attempts under way.
 const ANSWERED_AFTER: Duration = Duration::from_millis(30);
-/// Tags of each reporter, which are pushed again and again.
+/// Tags of every other reporter, which are pushed again and again.
 const TAGS: u64 = 5;
 /// A broker that is killed earlier breaks its youngest queues.
 const QUEUES_MATURE: Duration = Duration::from_secs(12);
@@ -44,7 +44,8 @@ const DEADLINE: Duration = Duration::from_mins(3);
 /// What the reporters know.
 #[derive(Default)]
 struct Reports {
-    /// Ids of events that were answered with 202.
+    /// Ids of events that were answered with 202, of tags that are pushed only once: of the others, what is old
+    /// news when its time comes again is not sent.
     accepted: Mutex<HashSet<String>>,
     /// The digest that was pushed last, by repository and tag.
     newest: Mutex<BTreeMap<(String, String), String>>,
@@ -62,7 +63,9 @@ impl Reports {
         let repository = format!("load/app-{reporter}");
         while !self.is_over() {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let (id, tag) = (format!("e-{number}"), format!("t-{}", number % TAGS));
+            let is_once = reporter.is_multiple_of(2);
+            let (id, tag) = (format!("e-{number}"), if is_once { number } else { number % TAGS });
+            let tag = format!("t-{tag}");
             let digest = sample::digest(u32::try_from(number).unwrap());
             let mut event = push(&id, &repository, &tag);
             event["digest"] = digest.clone().into();
@@ -77,7 +80,9 @@ impl Reports {
                 }
                 sleep(PACE).await;
             }
-            self.accepted.lock().unwrap().insert(id);
+            if is_once {
+                self.accepted.lock().unwrap().insert(id);
+            }
             sleep(PACE).await;
         }
     }
@@ -194,11 +199,12 @@ async fn nothing_accepted_is_lost_in_twenty_kills_two_restarts_of_the_broker_and
     let arrived = arrived.into_inner().unwrap();
     assert!(in_time, "these were accepted and never came: {:?}\n{}", arrived.missing(&accepted), crew.log());
     let repeated = arrived.ids.values().filter(|times| **times > 1).count();
-    eprintln!("{} accepted, {} requests, {repeated} deliveries repeated", accepted.len(), arrived.requests);
+    let reported = reports.next.load(Ordering::Relaxed);
+    eprintln!("{reported} accepted, {} requests, {repeated} deliveries repeated", arrived.requests);
     let newest = reports.newest.lock().unwrap();
     let told = newest.keys().map(|key| (key.clone(), arrived.newest[key].1.clone())).collect();
     assert_eq!(*newest, told, "the newest digest of every tag was told");
-    assert!(accepted.len() as u64 >= EVENTS, "there was load");
+    assert!(reported >= EVENTS && accepted.len() as u64 > EVENTS / 4, "there was load");
     assert!(repeated > 0, "kills found attempts under way");
 }
 
