@@ -11,9 +11,10 @@ use crate::lifecycle::TASK_TARGET;
 /// What these crates say below WARN may hold headers, URLs or credentials, and fills disks. The names
 /// are prefixes.
 const QUIET: [&str; 7] = ["hyper", "hyper_util", "reqwest", "h2", "rustls", "amq_protocol", "redis"];
-/// lapin warns of a message that was returned, and shows its body. That a channel was closed is an error to it,
-/// although a queue that is looked for and not there is told in no other way.
-const QUIETER: [(&str, LevelFilter); 2] = [("lapin", LevelFilter::ERROR), ("lapin::channel", LevelFilter::OFF)];
+/// lapin warns of a message that was returned, and shows its body. To it a closed channel is an error, although a
+/// queue that is looked for and not there is told in no other way, and so is the end of a recovery that nobody asked
+/// it for. What matters of it the adapter tells.
+const SILENT: (&str, LevelFilter) = ("lapin", LevelFilter::OFF);
 
 /// What the operator asked for, and nothing that must not be logged.
 pub(super) fn of_logs<S>(filter: &str) -> Result<impl Filter<S> + 'static, ParseError>
@@ -30,5 +31,8 @@ pub(crate) fn of_traces() -> Targets {
 }
 
 fn quiet(others: LevelFilter) -> Targets {
-    Targets::new().with_default(others).with_targets(QUIET.map(|name| (name, LevelFilter::WARN))).with_targets(QUIETER)
+    Targets::new()
+        .with_default(others)
+        .with_targets(QUIET.map(|name| (name, LevelFilter::WARN)))
+        .with_target(SILENT.0, SILENT.1)
 }
