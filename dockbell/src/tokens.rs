@@ -1,8 +1,8 @@
 //! The tokens that are made at the first start and kept in the data folder.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use dockbell_proto::secret::Secret;
@@ -30,7 +30,11 @@ pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut im
     let failed = |source| TokenError { path: path.clone(), source };
     match kept(folder, name).map_err(failed)? {
         Some(token) => Ok(token),
-        None => make(&path, rng).map_err(failed),
+        None => make(&path, rng).map_err(failed)?.map_or_else(
+            // Another process was faster.
+            || kept(folder, name).and_then(|kept| kept.ok_or(io::ErrorKind::NotFound.into())).map_err(failed),
+            Ok,
+        ),
     }
 }
 
@@ -44,17 +48,25 @@ pub(crate) fn kept(folder: &Path, name: &str) -> io::Result<Option<Secret>> {
     }
 }
 
-/// Writes a new token aside and moves it into place, so that no reader sees half of it.
-fn make(path: &Path, rng: &mut impl Rng) -> io::Result<Secret> {
+/// Writes a new token aside and links it into place, so that no reader sees half of it. None if there is one.
+fn make(path: &Path, rng: &mut impl Rng) -> io::Result<Option<Secret>> {
     let mut random = [0; 32];
     rng.fill_bytes(&mut random);
     let token = format!("dbl_{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, random));
-    let aside = path.with_extension("new");
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let aside = path.with_extension(format!("{:016x}", rng.next_u64()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     writeln!(file, "{token}")?;
     file.sync_all()?;
-    std::fs::rename(&aside, path)?;
-    Ok(Secret::new(token))
+    let linked = std::fs::hard_link(&aside, path);
+    std::fs::remove_file(&aside)?;
+    match linked {
+        Ok(()) => Ok(Some(Secret::new(token))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -68,13 +80,17 @@ mod tests {
 
     #[test]
     fn a_token_is_made_once_and_readable_by_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        // Nobody else may have made it.
+        let folder = parent.path().join("data");
+        let folder = folder.as_path();
         let mut rng = StdRng::seed_from_u64(1);
-        let first = token(None, folder.path(), ADMIN_TOKEN, &mut rng).unwrap();
-        assert_eq!(token(None, folder.path(), ADMIN_TOKEN, &mut rng).unwrap(), first);
-        let mode = std::fs::metadata(folder.path().join(ADMIN_TOKEN)).unwrap().permissions().mode();
+        let first = token(None, folder, ADMIN_TOKEN, &mut rng).unwrap();
+        assert_eq!(token(None, folder, ADMIN_TOKEN, &mut rng).unwrap(), first);
+        let mode = std::fs::metadata(folder.join(ADMIN_TOKEN)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_ne!(token(None, folder.path(), INGEST_TOKEN, &mut rng).unwrap(), first);
-        assert_eq!(token(Some(Secret::new("set")), folder.path(), ADMIN_TOKEN, &mut rng).unwrap(), Secret::new("set"));
+        assert_ne!(token(None, folder, INGEST_TOKEN, &mut rng).unwrap(), first);
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2, "nothing else is left");
+        assert_eq!(token(Some(Secret::new("set")), folder, ADMIN_TOKEN, &mut rng).unwrap(), Secret::new("set"));
     }
 }

@@ -66,8 +66,14 @@ impl Opened {
 /// is known again only after it was opened anew.
 pub(crate) async fn watch(opened: Opened, component: Component, shutdown: Shutdown) -> Result<(), BoxError> {
     let mut trouble = opened.trouble();
+    // How it begins is no news.
+    let mut told = trouble.borrow().clone();
     loop {
         let reason = trouble.borrow_and_update().clone();
+        if told != reason {
+            tell(opened.name(), reason.as_deref());
+            told.clone_from(&reason);
+        }
         match (reason, opened.note()) {
             (Some(reason), _) => component.unready(&*reason),
             (None, Some(note)) => component.ready_but(note),
@@ -84,5 +90,13 @@ pub(crate) async fn watch(opened: Opened, component: Component, shutdown: Shutdo
             }
             changed = trouble.changed() => changed?,
         }
+    }
+}
+
+fn tell(backend: &'static str, trouble: Option<&str>) {
+    if let Some(reason) = trouble {
+        tracing::warn!(backend, reason, "a backend does not work; what needs it waits");
+    } else {
+        tracing::info!(backend, "a backend works");
     }
 }

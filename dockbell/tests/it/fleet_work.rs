@@ -223,7 +223,7 @@ async fn one_process_does_it_all_on_the_servers(fleet: Fleet<'_>) {
     ] {
         assert!(dockbell.caller.metric(name, &[label]).await >= 1.0, "{name}");
     }
-    dockbell.stop_well().await;
+    assert!(dockbell.stop_well().await.stderr.contains("a backend works"), "recovery is told");
 }
 
 async fn a_process_that_may_not_declare_tells_what_is_missing(fleet: Fleet<'_>) {
