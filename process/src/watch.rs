@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockbell_backends::amqp::Amqp;
 use dockbell_backends::embedded::Embedded;
@@ -9,6 +10,10 @@ use dockbell_backends::redis::RedisStore;
 use dockbell_chassis::admin::Component;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How long a backend may need at the start before its trouble is told.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A backend that is open.
 #[derive(Debug, Clone)]
@@ -66,8 +71,9 @@ impl Opened {
 /// is known again only after it was opened anew.
 pub(crate) async fn watch(opened: Opened, component: Component, shutdown: Shutdown) -> Result<(), BoxError> {
     let mut trouble = opened.trouble();
-    // How it begins is no news.
+    // That nothing is connected yet is no news, unless it lasts.
     let mut told = trouble.borrow().clone();
+    let (mut patience, mut is_patient) = (std::pin::pin!(sleep(PATIENCE)), true);
     loop {
         let reason = trouble.borrow_and_update().clone();
         if told != reason {
@@ -89,6 +95,7 @@ pub(crate) async fn watch(opened: Opened, component: Component, shutdown: Shutdo
                 return Err(format!("the {} store failed: {reason}", opened.name()).into());
             }
             changed = trouble.changed() => changed?,
+            () = &mut patience, if is_patient => (is_patient, told) = (false, None),
         }
     }
 }
