@@ -85,29 +85,32 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Failure> {
     let (flags, config) = (flags(&cli), cli.config.clone());
-    if let Command::Console(_) = cli.command {
-        let service = load(config, flags, console::Service::read).map_err(Failure::usage)?;
-        return service.run().await.map_err(Failure::failed);
-    }
-    let settings = load(config, flags, |reader| Some(Settings::read(reader))).map_err(Failure::usage)?;
+    let settings =
+        || load(config.clone(), flags.clone(), |reader| Some(Settings::read(reader))).map_err(Failure::usage);
     match cli.command {
+        Command::Console(_) => {
+            let service = load(config, flags, console::Service::read).map_err(Failure::usage)?;
+            service.run().await.map_err(Failure::failed)
+        }
         Command::Up(Up { demo: true, .. }) if cli.data.is_some() => {
             Err(Failure::Usage("--demo keeps nothing: leave out --data".to_owned()))
         }
         Command::Up(Up { demo: true, listen: Listen { listen, admin_listen } }) => {
-            demo::run(settings, (listen.is_some(), admin_listen.is_some())).await.map_err(Failure::failed)
+            demo::run(settings()?, (listen.is_some(), admin_listen.is_some())).await.map_err(Failure::failed)
         }
         Command::Up(_) => {
-            up::House::set_up(settings).await.map_err(Failure::failed)?.run().await.map_err(Failure::failed)
+            up::House::set_up(settings()?).await.map_err(Failure::failed)?.run().await.map_err(Failure::failed)
         }
-        Command::CheckConfig => writeln!(io::stdout(), "the configuration is valid").map_err(Failure::failed),
+        Command::CheckConfig => {
+            settings()?;
+            writeln!(io::stdout(), "the configuration is valid").map_err(Failure::failed)
+        }
         Command::Webhooks(command) => {
-            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
+            command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
         Command::Deliveries(command) => {
-            command.run(&client(&settings)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
+            command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
-        Command::Console(_) => Ok(()),
     }
 }
 
