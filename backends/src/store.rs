@@ -8,12 +8,16 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
+
+pub use dockbell_proto::health::Health;
 
 /// How long the outcome of an attempt is kept for those who ask whether it was already made.
 pub const SETTLED_KEPT: Duration = Duration::from_mins(15);
@@ -21,6 +25,8 @@ pub const SETTLED_KEPT: Duration = Duration::from_mins(15);
 pub const HISTORY_PER_WEBHOOK: u32 = 50;
 /// How long a delivery stays in the history after its last attempt.
 pub const HISTORY_KEPT: Duration = Duration::from_hours(72);
+/// How many changes of one webhook's standing are kept.
+pub const CHANGES_PER_WEBHOOK: u32 = 50;
 /// The most bytes of an answer that the history keeps.
 pub const EXCERPT_LIMIT: usize = 1024;
 /// The most attempts of one delivery that the history shows; the oldest go first.
@@ -66,26 +72,61 @@ pub struct AttemptRecord {
     pub verdict: Verdict,
     /// The beginning of the answer's body, as text.
     pub excerpt: Option<String>,
+    /// When the webhook is suspended.
+    pub suspension: Suspension,
 }
 
 /// What a record came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// Whether this was the first record of the attempt. A second one changes nothing.
     pub is_first: bool,
     /// The webhook's health after it.
     pub health: Health,
+    /// How its standing changed by it, if it did.
+    pub change: Option<StandingChange>,
 }
 
-/// A webhook's counters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Failed attempts since the last success, each counted once.
-    pub consecutive_failures: u32,
-    /// When the first of them was made.
-    pub failing_since: Option<Timestamp>,
-    /// When an attempt last succeeded.
-    pub succeeded_at: Option<Timestamp>,
+/// A delivery that waits without having been attempted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
+    /// The delivery as it stands before its next attempt.
+    pub delivery: Delivery,
+    /// When it was parked.
+    pub at: Timestamp,
+    /// When it is due.
+    pub until: Timestamp,
+    /// Why it waits, in words.
+    pub reason: String,
+    /// How many deliveries of its webhook may wait.
+    pub limit: u32,
+}
+
+/// What became of a delivery that was to be parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parked {
+    /// It is among those that wait.
+    Waits(Health),
+    /// It is not, because later changes took its place.
+    Superseded {
+        /// The latest of them.
+        by: Order,
+    },
+    /// It is not, because as many wait as may.
+    Full(Health),
+}
+
+/// An attempt of a webhook that is not healthy, which only a few may make at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Until when it counts as under way, if it is not recorded before: longer than an attempt can take.
+    pub until: Timestamp,
+    /// How many are made at once while the webhook recovers. While it is suspended, it is one.
+    pub trickle: u32,
 }
 
 /// A delivery as the history shows it.
@@ -99,8 +140,10 @@ pub struct DeliveryRecord {
     pub first_at: Timestamp,
     /// When its last attempt began.
     pub last_at: Timestamp,
-    /// When its next attempt is due; none unless it is retrying.
+    /// When its next attempt is due; none unless it waits.
     pub next_at: Option<Timestamp>,
+    /// Why it waits without having been attempted; none unless it is parked.
+    pub parked_because: Option<String>,
     /// Its attempts, oldest first; empty in lists.
     pub attempts: Vec<AttemptEntry>,
 }
@@ -144,6 +187,11 @@ pub enum Notice {
         id: WebhookId,
         /// The patterns it had before and has now.
         patterns: Vec<Pattern>,
+    },
+    /// The standing of a webhook changed.
+    Standing {
+        /// Its id.
+        id: WebhookId,
     },
     /// Notices were missed: everything must be looked up again.
     Missed,
@@ -210,8 +258,10 @@ pub trait Store: fmt::Debug + Send + Sync {
         candidate: Timestamp,
     ) -> Result<Timestamp, StoreError>;
 
-    /// Records an attempt: history, health, settled and newest at once. Repeating a record of the same
-    /// attempt id within [`SETTLED_KEPT`] changes nothing.
+    /// Records an attempt: history, health, standing, settled, newest, and whether the delivery waits, at once.
+    /// Repeating a record of the same attempt id within [`SETTLED_KEPT`] changes nothing. What an outcome counts for
+    /// is as [`Health::count`] says; a change of the standing is kept with its reason, and told as
+    /// [`Notice::Standing`].
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError>;
 
     /// The verdicts of those attempts that were recorded within [`SETTLED_KEPT`], in the order asked.
@@ -219,6 +269,32 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// The counters of a webhook; all zero if it has none.
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError>;
+
+    /// Takes note of a delivery that waits without having been attempted: in the history, among those that wait,
+    /// and as newest of its tags, unless each of them has a later change already (what a person asked for waits all
+    /// the same), or too many wait. A delivery that is among those that wait already never finds them too many.
+    /// Of a webhook that was removed nothing is noted.
+    async fn park(&self, parking: &Parking) -> Result<Parked, StoreError>;
+
+    /// Whether an attempt may be made of a webhook that is not healthy. It may, if fewer than its standing allows
+    /// are under way: one while it is suspended and the time is over, [`Trial::trickle`] while it recovers, any
+    /// number when it is healthy, none while it is suspended and the time is not over. The attempt then counts as
+    /// under way until it is recorded or its time is over. Repeating the question for the same attempt is answered
+    /// in the same way.
+    async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError>;
+
+    /// Makes the webhook healthy and forgets its failures, as of `now`: a person has mended it. What waits goes
+    /// on waiting. Told as [`Notice::Standing`].
+    async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError>;
+
+    /// Sets the count of skipped deliveries back to none.
+    async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError>;
+
+    /// Keeps a change of standing that no record made: somebody or the policy disabled or enabled the webhook.
+    async fn keep_change(&self, webhook: &WebhookId, change: &StandingChange) -> Result<(), StoreError>;
+
+    /// The latest changes of a webhook's standing, newest first, at most [`CHANGES_PER_WEBHOOK`].
+    async fn changes_of(&self, webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError>;
 
     /// Per tag, the latest order of what was delivered to the webhook or waits for it. An older delivery that is
     /// attempted again would take the receiver back, so it ends as superseded.

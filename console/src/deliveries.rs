@@ -81,7 +81,11 @@ async fn redeliver(
     let recorded = find(&console, &id).await?.delivery;
     require_addressee(&recorded.webhook, console.store.webhook(&recorded.webhook).await?.as_ref())?;
     let request = console.store.take_request(&id).await?.ok_or_else(no_delivery)?;
-    publish::ask_for(&*console.bus, Delivery { request, ordinal: 1, not_before: None, ..recorded }).await?;
+    publish::ask_for(
+        &*console.bus,
+        Delivery { request, ordinal: 1, not_before: None, first_at: Some(console.clock.now()), ..recorded },
+    )
+    .await?;
     tracing::info!(delivery.id = %id, delivery.request = request, "a redelivery was asked for");
     Ok((StatusCode::ACCEPTED, Json(RedeliveryAsked { id: id.to_string(), request })))
 }

@@ -67,6 +67,8 @@ impl WebhookDraft {
             headers: self.headers,
             secret,
             enabled: self.enabled,
+            disabled_reason: None,
+            policy: dockbell_proto::policy::PolicyPatch::default(),
             created_at: now,
             updated_at: now,
         }
@@ -103,6 +105,8 @@ impl PatchDraft {
             format: members.optional("format", reading::format),
             headers: None,
             enabled: members.optional("enabled", reading::enabled),
+            disabled_reason: None,
+            policy: None,
         };
         let headers = members.optional("headers", reading::headers_patch);
         members.refuse_the_rest("is not a member of a webhook that can be changed");

@@ -36,7 +36,15 @@ pub(crate) fn delivery(webhook: &Webhook, id: DeliveryId, now: Timestamp) -> Del
         metadata: None,
         trace: TraceContext::default(),
     };
-    Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content: Arc::new(content) }
+    Delivery {
+        id,
+        webhook: webhook.id.clone(),
+        request: 0,
+        ordinal: 1,
+        not_before: None,
+        first_at: None,
+        content: Arc::new(content),
+    }
 }
 
 /// A repository that the pattern covers. Below a namespace whose name leaves no room it is the namespace.

@@ -251,6 +251,8 @@ impl From<AttemptEntry> for AttemptView {
             Verdict::Retry { at } => ("retry", Some(at)),
             Verdict::Dead { .. } => ("dead", None),
             Verdict::Superseded { .. } => ("superseded", None),
+            Verdict::Skipped { .. } => ("skipped", None),
+            Verdict::Expired { .. } => ("expired", None),
         };
         Self {
             request: entry.request,
@@ -272,7 +274,10 @@ fn reason(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Accepted { .. } | Outcome::Refused { .. } => None,
         Outcome::TimedOut { phase } => Some(format!("{} in time", phase.as_str())),
-        Outcome::Unreachable { reason } | Outcome::Blocked { reason } => Some(reason.clone()),
+        Outcome::Unreachable { reason }
+        | Outcome::Hindered { reason }
+        | Outcome::Blocked { reason }
+        | Outcome::Withheld { reason } => Some(reason.clone()),
         Outcome::Superseded { .. } => Some("nothing was sent".to_owned()),
     }
 }

@@ -62,6 +62,7 @@ impl Directory {
                     self.by_pattern.invalidate(pattern).await;
                 }
             }
+            Notice::Standing { .. } => {}
             Notice::Missed => {
                 self.by_id.invalidate_all();
                 self.by_pattern.invalidate_all();

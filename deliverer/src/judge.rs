@@ -1,72 +1,29 @@
 //! The policy: what follows from an outcome. Pure and total.
 
-use std::time::Duration;
-
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::{JITTER, RetrySchedule};
 use jiff::{SignedDuration, Timestamp};
 
-/// How much later than its step a retry may start, as a part of the step, so that retries spread out.
-const JITTER: f64 = 0.2;
+/// What a 410 says.
+const GONE: &str = "the receiver answered 410: it is gone for good";
 
-/// The pauses before the second and each later attempt. After the last one a delivery is given up, so every
-/// delivery ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetrySchedule(Vec<Duration>);
-
-/// The pauses do not make a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to 20 pauses of 1ms to 7d")]
-pub struct ScheduleError;
-
-impl RetrySchedule {
-    /// A schedule of these pauses.
-    pub fn new(pauses: Vec<Duration>) -> Result<Self, ScheduleError> {
-        let week = Duration::from_hours(7 * 24);
-        let fits = |pause: &Duration| (Duration::from_millis(1)..=week).contains(pause);
-        if (1..=20).contains(&pauses.len()) && pauses.iter().all(fits) { Ok(Self(pauses)) } else { Err(ScheduleError) }
-    }
-
-    fn pause_after(&self, ordinal: u32) -> Option<Duration> {
-        self.0.get(usize::try_from(ordinal).ok()?.checked_sub(1)?).copied()
-    }
-
-    fn longest(&self) -> Duration {
-        self.0.iter().max().copied().unwrap_or_default()
-    }
-
-    /// The longest that a delivery may be told to wait, jitter included.
-    pub fn longest_wait(&self) -> Duration {
-        self.longest().mul_f64(1.0 + JITTER)
-    }
-}
-
-impl Default for RetrySchedule {
-    /// 5 s, 30 s, 5 min, 30 min, 2 h, 6 h, 12 h and twice 24 h: almost three days.
-    fn default() -> Self {
-        let (seconds, minutes, hours) = (Duration::from_secs, Duration::from_mins, Duration::from_hours);
-        Self(vec![
-            seconds(5),
-            seconds(30),
-            minutes(5),
-            minutes(30),
-            hours(2),
-            hours(6),
-            hours(12),
-            hours(24),
-            hours(24),
-        ])
-    }
+/// Why this outcome disables the webhook; none if it does not.
+pub fn disables(outcome: &Outcome) -> Option<String> {
+    matches!(outcome, Outcome::Refused { status: 410, .. }).then(|| GONE.to_owned())
 }
 
 /// Judges the attempt of this `ordinal`, which ended at `now`. `chance` is drawn from 0 to 1.
 pub fn judge(schedule: &RetrySchedule, outcome: &Outcome, ordinal: u32, (now, chance): (Timestamp, f64)) -> Verdict {
     let asked = match outcome {
         Outcome::Accepted { .. } => return Verdict::Delivered,
-        Outcome::Refused { status: 410, .. } => return dead("the receiver answered 410: it is gone for good"),
+        Outcome::Refused { status: 410, .. } => return dead(GONE),
         Outcome::Blocked { reason } => return dead(reason),
         Outcome::Superseded { by } => return Verdict::Superseded { by: by.clone() },
+        Outcome::Withheld { reason } => return Verdict::Expired { reason: reason.clone() },
         Outcome::Refused { status: 429 | 503, retry_after } => *retry_after,
-        Outcome::Refused { .. } | Outcome::TimedOut { .. } | Outcome::Unreachable { .. } => None,
+        Outcome::Refused { .. } | Outcome::TimedOut { .. } | Outcome::Unreachable { .. } | Outcome::Hindered { .. } => {
+            None
+        }
     };
     let Some(step) = schedule.pause_after(ordinal) else {
         return dead(&format!("given up after {ordinal} attempts; the last one: {}", describe(outcome)));
@@ -86,13 +43,18 @@ pub fn describe(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Accepted { status } | Outcome::Refused { status, .. } => format!("the receiver answered {status}"),
         Outcome::TimedOut { phase } => format!("no answer in time ({})", phase.as_str()),
-        Outcome::Unreachable { reason } | Outcome::Blocked { reason } => reason.clone(),
+        Outcome::Unreachable { reason }
+        | Outcome::Hindered { reason }
+        | Outcome::Blocked { reason }
+        | Outcome::Withheld { reason } => reason.clone(),
         Outcome::Superseded { .. } => "nothing was sent".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use dockbell_proto::ids::EventId;
     use dockbell_proto::order::Order;
     use dockbell_proto::outcome::Phase;
@@ -124,6 +86,7 @@ mod tests {
             refused(500, None),
             Outcome::TimedOut { phase: Phase::Body },
             Outcome::Unreachable { reason: "r".into() },
+            Outcome::Hindered { reason: "r".into() },
         ] {
             let pauses: Vec<u64> = (1..10).map(|ordinal| pause(&outcome, ordinal).as_secs()).collect();
             assert_eq!(pauses, [5, 30, 300, 1800, 7200, 21_600, 43_200, 86_400, 86_400]);
@@ -156,6 +119,8 @@ mod tests {
             Just(Outcome::Unreachable { reason: "refused".into() }),
             Just(Outcome::Blocked { reason: "loopback".into() }),
             Just(superseded()),
+            Just(Outcome::Hindered { reason: "no name server".into() }),
+            Just(Outcome::Withheld { reason: "too old".into() }),
         ]
     }
 

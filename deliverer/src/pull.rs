@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use dockbell_backends::bus::{Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
+use dockbell_proto::policy::RetrySchedule;
 use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::attempt::Attempter;
-use crate::judge::RetrySchedule;
 use crate::settle::Settler;
 use crate::under_way::UnderWay;
 

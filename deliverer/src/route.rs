@@ -38,7 +38,15 @@ fn delivery(content: &Arc<Batch>, webhook: &Webhook, subject: &str) -> Option<De
     let newest = content.changes.iter().map(|change| change.order.event());
     let id = DeliveryId::derive(&webhook.id, repository, subject, newest);
     let content = Arc::clone(content);
-    Some(Delivery { id, webhook: webhook.id.clone(), request: 0, ordinal: 1, not_before: None, content })
+    Some(Delivery {
+        id,
+        webhook: webhook.id.clone(),
+        request: 0,
+        ordinal: 1,
+        not_before: None,
+        first_at: None,
+        content,
+    })
 }
 
 #[cfg(test)]

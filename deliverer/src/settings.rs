@@ -7,8 +7,8 @@ use std::time::Duration;
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::config::{Reader, parse_duration};
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
+use dockbell_proto::policy::RetrySchedule;
 
-use crate::judge::RetrySchedule;
 use crate::pull::Share;
 use crate::transport::Deadlines;
 

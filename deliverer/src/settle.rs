@@ -49,7 +49,7 @@ impl Settler {
     /// `is_repeated` says that it may have been carried out before.
     pub async fn carry_out(&self, delivery: &Delivery, verdict: &Verdict, is_repeated: bool) {
         match verdict {
-            Verdict::Delivered | Verdict::Superseded { .. } => {}
+            Verdict::Delivered | Verdict::Superseded { .. } | Verdict::Skipped { .. } | Verdict::Expired { .. } => {}
             Verdict::Retry { at } => self.wait(delivery.retried(*at), *at, is_repeated).await,
             Verdict::Dead { reason } => self.bury(delivery, reason).await,
         }

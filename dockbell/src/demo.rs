@@ -81,6 +81,8 @@ async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<Str
             headers: std::collections::BTreeMap::new(),
             secret: secret.clone(),
             enabled: true,
+            disabled_reason: None,
+            policy: dockbell_proto::policy::PolicyPatch::default(),
             created_at: now,
             updated_at: now,
         };

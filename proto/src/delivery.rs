@@ -25,6 +25,9 @@ pub struct Delivery {
     /// The earliest time of the next attempt; a message that arrives before it goes back to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// When it came into custody; none if that was when its batch was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_at: Option<Timestamp>,
     /// What it is about: the whole batch, or the part of it that one change makes.
     pub content: Arc<Batch>,
 }
@@ -33,6 +36,17 @@ impl Delivery {
     /// The attempt that comes next.
     pub fn attempt_id(&self) -> AttemptId {
         AttemptId { delivery: self.id.clone(), request: self.request, ordinal: self.ordinal }
+    }
+
+    /// Since when it is in custody.
+    pub fn in_custody_since(&self) -> Timestamp {
+        self.first_at.unwrap_or(self.content.closed_at)
+    }
+
+    /// The same delivery, not to be attempted before `not_before`.
+    #[must_use]
+    pub fn put_off(&self, not_before: Timestamp) -> Self {
+        Self { not_before: Some(not_before), ..self.clone() }
     }
 
     /// The same delivery before its attempt after this one, not to start before `not_before`.

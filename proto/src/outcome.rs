@@ -34,6 +34,11 @@ pub enum Outcome {
         /// The reason, without the URL.
         reason: String,
     },
+    /// Something on our own side kept the attempt from reaching the receiver.
+    Hindered {
+        /// What it was, without the URL.
+        reason: String,
+    },
     /// The address policy forbids the target.
     Blocked {
         /// The reason, without addresses that a name resolved to.
@@ -44,6 +49,33 @@ pub enum Outcome {
         /// The latest of them.
         by: Order,
     },
+    /// Nothing was sent, because the webhook is disabled or a bound was reached.
+    Withheld {
+        /// Which of it.
+        reason: String,
+    },
+}
+
+/// Who is to blame for an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The receiver: its webhook is charged with a failure.
+    Receiver,
+    /// Our own side: nobody is charged.
+    Ours,
+    /// Nobody: it was accepted, or was not to be sent.
+    Nobody,
+}
+
+impl Fault {
+    /// The word for it in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Receiver => "receiver",
+            Self::Ours => "ours",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 /// What an attempt was waiting for when its time ran out.
@@ -77,8 +109,10 @@ impl Outcome {
             Self::Refused { .. } => "refused",
             Self::TimedOut { .. } => "timed_out",
             Self::Unreachable { .. } => "unreachable",
+            Self::Hindered { .. } => "hindered",
             Self::Blocked { .. } => "blocked",
             Self::Superseded { .. } => "superseded",
+            Self::Withheld { .. } => "withheld",
         }
     }
 
@@ -86,16 +120,24 @@ impl Outcome {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Accepted { status } | Self::Refused { status, .. } => Some(*status),
-            Self::TimedOut { .. } | Self::Unreachable { .. } | Self::Blocked { .. } | Self::Superseded { .. } => None,
+            Self::TimedOut { .. }
+            | Self::Unreachable { .. }
+            | Self::Hindered { .. }
+            | Self::Blocked { .. }
+            | Self::Superseded { .. }
+            | Self::Withheld { .. } => None,
         }
     }
 
-    /// Whether the webhook is charged with a failure. It is not for a target that our own policy forbids, and not
-    /// for what was not sent.
-    pub fn is_charged(&self) -> bool {
+    /// Whose fault it is. A target that our own policy forbids, and what was not sent, say nothing about the
+    /// receiver.
+    pub fn fault(&self) -> Fault {
         match self {
-            Self::Accepted { .. } | Self::Blocked { .. } | Self::Superseded { .. } => false,
-            Self::Refused { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } => true,
+            Self::Accepted { .. } | Self::Blocked { .. } | Self::Superseded { .. } | Self::Withheld { .. } => {
+                Fault::Nobody
+            }
+            Self::Hindered { .. } => Fault::Ours,
+            Self::Refused { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } => Fault::Receiver,
         }
     }
 }
@@ -121,6 +163,16 @@ pub enum Verdict {
         /// The latest of them.
         by: Order,
     },
+    /// It was owed while the webhook was disabled; it can be replayed.
+    Skipped {
+        /// Why the webhook is disabled.
+        reason: String,
+    },
+    /// It left custody because a bound was reached.
+    Expired {
+        /// Which bound.
+        reason: String,
+    },
 }
 
 impl Verdict {
@@ -131,6 +183,8 @@ impl Verdict {
             Self::Retry { .. } => DeliveryState::Retrying,
             Self::Dead { .. } => DeliveryState::Dead,
             Self::Superseded { .. } => DeliveryState::Superseded,
+            Self::Skipped { .. } => DeliveryState::Skipped,
+            Self::Expired { .. } => DeliveryState::Expired,
         }
     }
 
@@ -138,7 +192,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Delivered | Self::Retry { .. } => None,
-            Self::Dead { reason } => Some(reason.clone()),
+            Self::Dead { reason } | Self::Skipped { reason } | Self::Expired { reason } => Some(reason.clone()),
             Self::Superseded { by } => {
                 Some(format!("a later change took its place: event {} of {}", by.event(), by.at()))
             }
@@ -152,31 +206,48 @@ impl Verdict {
 pub enum DeliveryState {
     /// Accepted by its receiver.
     Delivered,
-    /// Waiting for its next attempt.
+    /// Waiting for its next attempt, because the last one failed.
     Retrying,
+    /// Waiting for its next attempt, because its webhook is suspended or busy.
+    Parked,
     /// Given up.
     Dead,
     /// Not sent any more, because later changes took its place.
     Superseded,
+    /// Not sent, because its webhook was disabled.
+    Skipped,
+    /// Not sent any more, because a bound of custody was reached.
+    Expired,
 }
 
 impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Delivered, Self::Retrying, Self::Parked, Self::Dead, Self::Superseded, Self::Skipped, Self::Expired];
     /// Every state, by the name that the API uses.
-    pub const NAMES: [&str; 4] = ["delivered", "retrying", "dead", "superseded"];
+    pub const NAMES: [&str; 7] = ["delivered", "retrying", "parked", "dead", "superseded", "skipped", "expired"];
 
     /// The name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Retrying => "retrying",
+            Self::Parked => "parked",
             Self::Dead => "dead",
             Self::Superseded => "superseded",
+            Self::Skipped => "skipped",
+            Self::Expired => "expired",
         }
     }
 
     /// The state of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Delivered, Self::Retrying, Self::Dead, Self::Superseded].into_iter().find(|state| state.as_str() == name)
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether the delivery is in custody: it waits for a further attempt.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Retrying | Self::Parked)
     }
 }
 
@@ -206,6 +277,8 @@ mod tests {
             (Verdict::Retry { at }, json!({ "kind": "retry", "at": "2026-01-02T03:04:05Z" })),
             (Verdict::Dead { reason: "r".to_owned() }, json!({ "kind": "dead", "reason": "r" })),
             (Verdict::Superseded { by: by() }, json!({ "kind": "superseded", "by": "00001767323045000000-e-2" })),
+            (Verdict::Skipped { reason: "r".to_owned() }, json!({ "kind": "skipped", "reason": "r" })),
+            (Verdict::Expired { reason: "r".to_owned() }, json!({ "kind": "expired", "reason": "r" })),
         ]);
         let retry_after = Some(Duration::from_secs(7));
         stays_readable(vec![
@@ -218,14 +291,16 @@ mod tests {
             (Outcome::TimedOut { phase: Phase::Headers }, json!({ "kind": "timed_out", "phase": "headers" })),
             (Outcome::Unreachable { reason: "r".to_owned() }, json!({ "kind": "unreachable", "reason": "r" })),
             (Outcome::Blocked { reason: "r".to_owned() }, json!({ "kind": "blocked", "reason": "r" })),
+            (Outcome::Hindered { reason: "r".to_owned() }, json!({ "kind": "hindered", "reason": "r" })),
             (Outcome::Superseded { by: by() }, json!({ "kind": "superseded", "by": "00001767323045000000-e-2" })),
+            (Outcome::Withheld { reason: "r".to_owned() }, json!({ "kind": "withheld", "reason": "r" })),
         ]);
     }
 
     #[test]
     fn every_state_has_its_name() {
-        for name in DeliveryState::NAMES {
-            assert_eq!(DeliveryState::parse(name).map(DeliveryState::as_str), Some(name));
+        for (name, state) in DeliveryState::NAMES.into_iter().zip(DeliveryState::ALL) {
+            assert_eq!((DeliveryState::parse(name), state.as_str()), (Some(state), name));
         }
         assert_eq!(DeliveryState::parse("superseded"), Some(Verdict::Superseded { by: by() }.state()));
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::WebhookId;
 use crate::names::Registry;
 use crate::pattern::Pattern;
+use crate::policy::PolicyPatch;
 use crate::secret::Secret;
 use crate::signature::SigningSecret;
 
@@ -76,8 +77,12 @@ pub struct Webhook {
     pub headers: BTreeMap<String, Secret>,
     /// What attempts are signed with.
     pub secret: SigningSecret,
-    /// Whether its owner wants it to ring.
+    /// Whether it rings.
     pub enabled: bool,
+    /// Why it does not ring, if it was not simply switched off by its owner.
+    pub disabled_reason: Option<String>,
+    /// What of the delivery policy is otherwise than for all webhooks.
+    pub policy: PolicyPatch,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -104,6 +109,12 @@ impl Webhook {
             headers: patch.headers.unwrap_or_else(|| self.headers.clone()),
             secret: self.secret.clone(),
             enabled: patch.enabled.unwrap_or(self.enabled),
+            // A reason is about the last time that it was disabled.
+            disabled_reason: match patch.enabled {
+                Some(_) => patch.disabled_reason,
+                None => self.disabled_reason.clone(),
+            },
+            policy: patch.policy.unwrap_or_else(|| self.policy.clone()),
             created_at: self.created_at,
             updated_at: now,
         }
@@ -127,6 +138,10 @@ pub struct WebhookPatch {
     pub headers: Option<BTreeMap<String, Secret>>,
     /// Whether it rings.
     pub enabled: Option<bool>,
+    /// Why it does not; counts only beside `enabled`.
+    pub disabled_reason: Option<String>,
+    /// A new delivery policy of its own, in place of all of it.
+    pub policy: Option<PolicyPatch>,
 }
 
 /// Headers that belong to the connection, to us, or that unlock the metadata services of clouds.

@@ -8,6 +8,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::event::Event;
 use dockbell_proto::ids::{DeliveryId, EventId, WebhookId};
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook};
@@ -76,6 +77,8 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         headers: BTreeMap::new(),
         secret: SigningSecret::from_random([number; 32]),
         enabled: true,
+        disabled_reason: None,
+        policy: PolicyPatch::default(),
         created_at: moment(),
         updated_at: moment(),
     }
@@ -96,6 +99,7 @@ pub fn delivery(webhook: &WebhookId, content: &Batch) -> Delivery {
         request: 0,
         ordinal: 1,
         not_before: None,
+        first_at: None,
         content: Arc::new(content.clone()),
     }
 }

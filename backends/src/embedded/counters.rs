@@ -29,6 +29,7 @@ pub(super) fn health(file: &Connection, webhook: &WebhookId) -> rusqlite::Result
             consecutive_failures: row.get(0)?,
             failing_since: rows::optional_time(row, 1)?,
             succeeded_at: rows::optional_time(row, 2)?,
+            ..Health::default()
         })
     });
     Ok(health.optional()?.unwrap_or_default())

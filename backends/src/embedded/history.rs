@@ -72,12 +72,14 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
             request: row.get(2)?,
             ordinal: row.get(3)?,
             not_before: rows::optional_time(row, 4)?,
+            first_at: None,
             content: rows::json(row, 5)?,
         },
         state: rows::parsed(row, 6, |name| DeliveryState::parse(name).ok_or_else(|| format!("{name} is no state")))?,
         first_at: rows::time(row, 7)?,
         last_at: rows::time(row, 8)?,
         next_at: rows::optional_time(row, 9)?,
+        parked_because: None,
         attempts: Vec::new(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::outcome::{Fault, Outcome, Verdict};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -60,10 +60,10 @@ pub(super) fn record(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Re
                 forget_waiting(file, entry)?;
             }
             Verdict::Retry { .. } => raise_newest(file, entry, Standing::Waits, now)?,
-            Verdict::Dead { .. } | Verdict::Superseded { .. } => forget_waiting(file, entry)?,
+            _ => forget_waiting(file, entry)?,
         }
     }
-    Ok(Recorded { is_first, health: counters::health(file, &entry.attempt.delivery.webhook)? })
+    Ok(Recorded { is_first, health: counters::health(file, &entry.attempt.delivery.webhook)?, change: None })
 }
 
 /// Whether this is the first record of the attempt.
@@ -117,7 +117,7 @@ fn execute_on_delivery(file: &Connection, sql: &str, entry: &Entry) -> rusqlite:
     let AttemptRecord { delivery, verdict, .. } = &entry.attempt;
     let next_at = match verdict {
         Verdict::Retry { at } => Some(at.as_microsecond()),
-        Verdict::Delivered | Verdict::Dead { .. } | Verdict::Superseded { .. } => None,
+        _ => None,
     };
     let changed = file.prepare_cached(sql)?.execute(params![
         entry.delivery(),
@@ -153,7 +153,7 @@ fn count(file: &Connection, entry: &Entry) -> rusqlite::Result<()> {
              ON CONFLICT (webhook) DO UPDATE SET consecutive_failures = 0, failing_since = NULL,
              succeeded_at = max(coalesce(succeeded_at, ?2), ?2)"
         }
-        outcome if outcome.is_charged() => {
+        outcome if outcome.fault() == Fault::Receiver => {
             "INSERT INTO health (webhook, consecutive_failures, failing_since, succeeded_at) VALUES (?1, 1, ?2, NULL)
              ON CONFLICT (webhook) DO UPDATE SET consecutive_failures = consecutive_failures + 1,
              failing_since = coalesce(failing_since, ?2)"

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
@@ -14,8 +15,8 @@ use rusqlite::Connection;
 use tokio::sync::broadcast;
 
 use crate::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Notice, Page, PageRequest, Recorded, Store,
-    StoreError,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Notice, Page, PageRequest, Parked, Parking, Recorded,
+    Store, StoreError, Trial,
 };
 
 use super::record::{Entry, record};
@@ -141,6 +142,30 @@ impl Store for Embedded {
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
         let webhook = webhook.clone();
         self.look(move |file| counters::health(file, &webhook)).await
+    }
+
+    async fn park(&self, _parking: &Parking) -> Result<Parked, StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn begin_trial(&self, _trial: &Trial) -> Result<bool, StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn reset_health(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn forget_skipped(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn keep_change(&self, _webhook: &WebhookId, _change: &StandingChange) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn changes_of(&self, _webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
+        Err(StoreError("not yet".to_owned()))
     }
 
     async fn newest(

@@ -104,6 +104,8 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         secret: rows::parsed(row, 7, SigningSecret::parse)?,
         enabled: row.get(8)?,
+        disabled_reason: None,
+        policy: dockbell_proto::policy::PolicyPatch::default(),
         created_at: rows::time(row, 9)?,
         updated_at: rows::time(row, 10)?,
     })

@@ -90,6 +90,7 @@ pub(super) fn health((failures, since, succeeded): Counters) -> Result<Health, S
         consecutive_failures: failures.unwrap_or(0),
         failing_since: time(since)?,
         succeeded_at: time(succeeded)?,
+        ..Health::default()
     })
 }
 

@@ -68,6 +68,8 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         headers: found.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         secret: SigningSecret::parse(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
         enabled: found.enabled,
+        disabled_reason: None,
+        policy: dockbell_proto::policy::PolicyPatch::default(),
         created_at: values::time("webhook", found.created_at)?,
         updated_at: values::time("webhook", found.updated_at)?,
     })

@@ -87,12 +87,14 @@ fn read(fields: &[Option<String>]) -> Result<DeliveryRecord, StoreError> {
             request: small(request)?,
             ordinal: small(ordinal)?,
             not_before: optional(not_before)?,
+            first_at: None,
             content: values::json("delivery", &text(content))?,
         },
         state: DeliveryState::parse(&text(state)).ok_or_else(|| wrong("its state is none"))?,
         first_at: time(first)?,
         last_at: time(last)?,
         next_at: optional(next)?,
+        parked_because: None,
         attempts: Vec::new(),
     })
 }

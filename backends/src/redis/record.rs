@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dockbell_proto::ids::WebhookId;
-use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::outcome::{Fault, Outcome, Verdict};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +76,7 @@ impl Counted<'_> {
         call.arg(values::to_json(&self.arguments(attempt)?)?);
         call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
         let (is_first, health): (bool, Counters) = self.side.call(&call).await?;
-        Ok(Recorded { is_first, health: counters::health(health)? })
+        Ok(Recorded { is_first, health: counters::health(health)?, change: None })
     }
 
     fn arguments<'a>(&'a self, attempt: &'a AttemptRecord) -> Result<Arguments<'a>, StoreError> {
@@ -85,7 +85,7 @@ impl Counted<'_> {
         let after = |span: Duration| self.now.as_microsecond().saturating_add(values::micros(span)).to_string();
         let next = match verdict {
             Verdict::Retry { at } => Some(*at),
-            Verdict::Delivered | Verdict::Dead { .. } | Verdict::Superseded { .. } => None,
+            _ => None,
         };
         Ok(Arguments {
             base: &self.side.base,
@@ -117,7 +117,7 @@ impl Counted<'_> {
 fn count(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted { .. } => "accepted",
-        outcome if outcome.is_charged() => "failed",
+        outcome if outcome.fault() == Fault::Receiver => "failed",
         _ => "",
     }
 }

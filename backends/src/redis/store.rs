@@ -1,6 +1,7 @@
 //! The store on Redis.
 
 use async_trait::async_trait;
+use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
@@ -11,7 +12,8 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use crate::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Recorded, Store, StoreError,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
+    StoreError, Trial,
 };
 
 use super::RedisStore;
@@ -81,6 +83,30 @@ impl Store for RedisStore {
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
         self.counted().health(webhook).await
+    }
+
+    async fn park(&self, _parking: &Parking) -> Result<Parked, StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn begin_trial(&self, _trial: &Trial) -> Result<bool, StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn reset_health(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn forget_skipped(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn keep_change(&self, _webhook: &WebhookId, _change: &StandingChange) -> Result<(), StoreError> {
+        Err(StoreError("not yet".to_owned()))
+    }
+
+    async fn changes_of(&self, _webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
+        Err(StoreError("not yet".to_owned()))
     }
 
     async fn newest(

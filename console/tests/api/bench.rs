@@ -123,6 +123,7 @@ impl Bench {
             outcome,
             verdict,
             excerpt: Some("an answer".to_owned()),
+            suspension: dockbell_proto::policy::Suspension::default(),
         };
         assert!(self.backend.record(&attempt).await.unwrap().is_first);
     }

@@ -205,6 +205,7 @@ impl Deliverer {
             took: exchange.took,
             excerpt: excerpt(&exchange.body),
             outcome: exchange.outcome.clone(),
+            suspension: dockbell_proto::policy::Suspension::default(),
             verdict,
             delivery,
         };
@@ -247,6 +248,9 @@ impl Deliverer {
             }
             Verdict::Superseded { by } => {
                 tracing::debug!(attempt.ordinal = ordinal, order = %by, "a delivery is not sent: it is superseded");
+            }
+            Verdict::Skipped { reason } | Verdict::Expired { reason } => {
+                tracing::info!(attempt.ordinal = ordinal, reason, "a delivery is not sent");
             }
             Verdict::Dead { reason } => {
                 let (delivery, webhook) = (&record.delivery.id, &webhook.id);

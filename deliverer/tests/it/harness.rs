@@ -153,8 +153,15 @@ impl House {
     /// Records an attempt that was never made.
     pub(crate) async fn record(&self, delivery: &Delivery, outcome: Outcome, verdict: Verdict) {
         let took = Duration::from_millis(1);
-        let record =
-            AttemptRecord { delivery: delivery.clone(), at: self.clock.now(), took, outcome, verdict, excerpt: None };
+        let record = AttemptRecord {
+            delivery: delivery.clone(),
+            at: self.clock.now(),
+            took,
+            outcome,
+            verdict,
+            excerpt: None,
+            suspension: dockbell_proto::policy::Suspension::default(),
+        };
         assert!(self.embedded.record(&record).await.unwrap().is_first);
     }
 

@@ -13,6 +13,7 @@ use dockbell_backends::store::{AttemptRecord, Recorded, Store};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Phase, Verdict};
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Format, Webhook};
 use jiff::Timestamp;
 
@@ -85,6 +86,7 @@ fn failed(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
         outcome: Outcome::Refused { status: 500, retry_after: None },
         verdict: Verdict::Retry { at: at + Duration::from_mins(1) },
         excerpt: Some("down".to_owned()),
+        suspension: Suspension::default(),
     }
 }
 

@@ -37,7 +37,14 @@ pub async fn failures_count_until_an_attempt_is_accepted(harness: &mut dyn Store
     record(&store, &failed(&one, began)).await;
     let second = began + Duration::from_secs(5);
     let recorded = record(&other, &given_up(&two, second)).await;
-    let expected = Health { consecutive_failures: 2, failing_since: Some(began), succeeded_at: None };
+    let expected = Health {
+        consecutive_failures: 2,
+        failing_since: Some(began),
+        failed_at: Some(second),
+        failed_deliveries: vec![one.id.clone(), two.id.clone()],
+        waiting: 1,
+        ..Health::default()
+    };
     assert_eq!(recorded.health, expected);
     assert_eq!(store.health(&failing.id).await, Ok(expected));
 
@@ -46,8 +53,17 @@ pub async fn failures_count_until_an_attempt_is_accepted(harness: &mut dyn Store
     assert_eq!(recorded.health, Health { succeeded_at: Some(third), ..Health::default() });
 
     let fourth = began + Duration::from_secs(90);
-    let recorded = record(&store, &failed(&delivery(&failing, "c", "1.0"), fourth)).await;
-    let expected = Health { consecutive_failures: 1, failing_since: Some(fourth), succeeded_at: Some(third) };
+    let three = delivery(&failing, "c", "1.0");
+    let recorded = record(&store, &failed(&three, fourth)).await;
+    let expected = Health {
+        consecutive_failures: 1,
+        failing_since: Some(fourth),
+        failed_at: Some(fourth),
+        failed_deliveries: vec![three.id.clone()],
+        succeeded_at: Some(third),
+        waiting: 1,
+        ..Health::default()
+    };
     assert_eq!(recorded.health, expected);
 }
 
