@@ -83,7 +83,14 @@ async fn redeliver(
     let request = console.store.take_request(&id).await?.ok_or_else(no_delivery)?;
     publish::ask_for(
         &*console.bus,
-        Delivery { request, ordinal: 1, not_before: None, first_at: Some(console.clock.now()), ..recorded },
+        Delivery {
+            request,
+            ordinal: 1,
+            not_before: None,
+            is_parked: false,
+            first_at: Some(console.clock.now()),
+            ..recorded
+        },
     )
     .await?;
     tracing::info!(delivery.id = %id, delivery.request = request, "a redelivery was asked for");

@@ -42,6 +42,7 @@ pub(crate) fn delivery(webhook: &Webhook, id: DeliveryId, now: Timestamp) -> Del
         request: 0,
         ordinal: 1,
         not_before: None,
+        is_parked: false,
         first_at: None,
         content: Arc::new(content),
     }

@@ -1,11 +1,10 @@
-//! Which webhooks there are: a bounded cache over the store, kept fresh by its notices.
+//! Which webhooks there are and how they fare: a bounded memory over the store, kept fresh by its notices. While
+//! the store is away, what was last known stands; what was never known waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use dockbell_backends::Store;
-use dockbell_backends::store::{Changes, Notice, StoreError};
+use dockbell_backends::store::{Changes, Health, Notice, StoreError};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::{Registry, Repository};
@@ -14,58 +13,57 @@ use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
 use moka::future::Cache;
 
+use crate::remembered::Remembered;
+
 /// How many patterns, webhooks and repositories are remembered each; most are one entry without webhooks
 /// per repository, of about 200 bytes.
 const ENTRIES: u64 = 100_000;
-/// How long an entry is believed if no notice comes, however it was missed.
-const BELIEVED: Duration = Duration::from_mins(1);
 
 /// Answers which webhooks there are, mostly without asking the store.
 #[derive(Debug)]
 pub struct Directory {
     store: Arc<dyn Store>,
-    by_pattern: Cache<Pattern, Arc<[Arc<Webhook>]>>,
-    by_id: Cache<WebhookId, Option<Arc<Webhook>>>,
+    by_pattern: Remembered<Pattern, Arc<[Arc<Webhook>]>>,
+    by_id: Remembered<WebhookId, Option<Arc<Webhook>>>,
+    health: Remembered<WebhookId, Arc<Health>>,
     first_seen: Cache<(Registry, Repository), Timestamp>,
-    notices: AtomicU64,
 }
 
 impl Directory {
-    /// An empty cache over `store`. It stays fresh only while [`Directory::follow`] runs.
+    /// An empty memory over `store`. It stays fresh only while [`Directory::follow`] runs.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            by_pattern: Cache::builder().max_capacity(ENTRIES).time_to_live(BELIEVED).build(),
-            by_id: Cache::builder().max_capacity(ENTRIES).time_to_live(BELIEVED).build(),
+            by_pattern: Remembered::new(ENTRIES),
+            by_id: Remembered::new(ENTRIES),
+            health: Remembered::new(ENTRIES),
             first_seen: Cache::builder().max_capacity(ENTRIES).build(),
-            notices: AtomicU64::new(0),
         }
     }
 
-    /// Forgets what `changes` say has changed, until `shutdown`.
+    /// Doubts what `changes` say has changed, until `shutdown`.
     pub async fn follow(self: Arc<Self>, mut changes: Changes, shutdown: Shutdown) -> Result<(), BoxError> {
         loop {
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
-                notice = changes.next() => self.forget(notice.ok_or("the store closed its notices")?).await,
+                notice = changes.next() => self.doubt(notice.ok_or("the store closed its notices")?).await,
             }
         }
     }
 
-    async fn forget(&self, notice: Notice) {
-        // Before the entries go: whoever is reading the store meanwhile must not keep what it read.
-        self.notices.fetch_add(1, Ordering::AcqRel);
+    async fn doubt(&self, notice: Notice) {
         match notice {
             Notice::Webhook { id, patterns } => {
-                self.by_id.invalidate(&id).await;
+                self.by_id.doubt(&id).await;
                 for pattern in &patterns {
-                    self.by_pattern.invalidate(pattern).await;
+                    self.by_pattern.doubt(pattern).await;
                 }
             }
-            Notice::Standing { .. } => {}
+            Notice::Standing { id } => self.health.doubt(&id).await,
             Notice::Missed => {
-                self.by_id.invalidate_all();
-                self.by_pattern.invalidate_all();
+                self.by_id.doubt_all();
+                self.by_pattern.doubt_all();
+                self.health.doubt_all();
             }
         }
     }
@@ -80,30 +78,25 @@ impl Directory {
     }
 
     async fn webhooks_on(&self, pattern: &Pattern) -> Result<Arc<[Arc<Webhook>]>, StoreError> {
-        if let Some(known) = self.by_pattern.get(pattern).await {
-            return Ok(known);
-        }
-        let before = self.notices.load(Ordering::Acquire);
-        let webhooks: Arc<[_]> = self.store.webhooks_on(pattern).await?.into_iter().map(Arc::new).collect();
-        self.by_pattern.insert(pattern.clone(), Arc::clone(&webhooks)).await;
-        if self.notices.load(Ordering::Acquire) != before {
-            self.by_pattern.invalidate(pattern).await;
-        }
-        Ok(webhooks)
+        let read = async { Ok(self.store.webhooks_on(pattern).await?.into_iter().map(Arc::new).collect()) };
+        self.by_pattern.get(pattern, read).await
     }
 
     /// The webhook of this id; none if it was removed.
     pub async fn webhook(&self, id: &WebhookId) -> Result<Option<Arc<Webhook>>, StoreError> {
-        if let Some(known) = self.by_id.get(id).await {
-            return Ok(known);
-        }
-        let before = self.notices.load(Ordering::Acquire);
-        let webhook = self.store.webhook(id).await?.map(Arc::new);
-        self.by_id.insert(id.clone(), webhook.clone()).await;
-        if self.notices.load(Ordering::Acquire) != before {
-            self.by_id.invalidate(id).await;
-        }
-        Ok(webhook)
+        let read = async { Ok(self.store.webhook(id).await?.map(Arc::new)) };
+        self.by_id.get(id, read).await
+    }
+
+    /// How a webhook fares. Nothing follows for one of which nothing can be known now: it counts as healthy.
+    pub async fn health(&self, id: &WebhookId) -> Arc<Health> {
+        let read = async { Ok(Arc::new(self.store.health(id).await?)) };
+        self.health.get(id, read).await.unwrap_or_default()
+    }
+
+    /// Remembers how a webhook fares, as the store has just said.
+    pub async fn learn(&self, id: &WebhookId, health: Health) {
+        self.health.put(id, Arc::new(health)).await;
     }
 
     /// When the repository was first seen: at `candidate`, if not before.

@@ -132,7 +132,7 @@ mod tests {
                 Verdict::Retry { at } => {
                     let pause = Duration::try_from(at.duration_since(moment())).unwrap();
                     prop_assert!(pause >= Duration::from_secs(5) && pause <= Duration::from_hours(24).mul_f64(1.2));
-                    prop_assert!((ordinal as usize) <= schedule.0.len());
+                    prop_assert!((ordinal as usize) <= schedule.pauses().len());
                 }
                 Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
                 Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),

@@ -7,13 +7,19 @@
 
 pub mod attempt;
 pub mod directory;
+pub mod fleet;
+pub mod gate;
+pub mod hosts;
 pub mod judge;
+pub mod lane;
 pub mod metrics;
 pub mod newest;
 pub mod pull;
+pub mod remembered;
 pub mod route;
 pub mod service;
 pub mod settings;
 pub mod settle;
 pub mod transport;
 pub mod under_way;
+pub mod unrecorded;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::telemetry::SECONDS;
+use dockbell_proto::health::StandingWord;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Format;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 
 /// The deliverer's instruments.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub struct Metrics {
     unaddressed: Counter<u64>,
     away: Counter<u64>,
     dead_letters: Counter<u64>,
+    parked: Counter<u64>,
+    standings: Counter<u64>,
+    unrecorded: UpDownCounter<i64>,
+    fleet_fault: Gauge<u64>,
 }
 
 impl Metrics {
@@ -64,6 +69,22 @@ impl Metrics {
                 .u64_counter("dockbell.dead_letters")
                 .with_description("Messages given up, by queue")
                 .build(),
+            parked: meter
+                .u64_counter("dockbell.deliveries.parked")
+                .with_description("Deliveries put off without an attempt, by reason")
+                .build(),
+            standings: meter
+                .u64_counter("dockbell.standing.changes")
+                .with_description("Changes of the standing of webhooks, by what it is since")
+                .build(),
+            unrecorded: meter
+                .i64_up_down_counter("dockbell.records.buffered")
+                .with_description("Attempts that the store has yet to be told")
+                .build(),
+            fleet_fault: meter
+                .u64_gauge("dockbell.fleet.fault")
+                .with_description("1 while almost no receiver can be reached, which is taken for a fault of our own")
+                .build(),
         }
     }
 
@@ -75,9 +96,10 @@ impl Metrics {
     /// An attempt of `format` ended.
     pub fn attempt_ended(&self, format: Format, outcome: &Outcome, took: Duration) {
         self.in_flight.add(-1, &[]);
-        let outcome = KeyValue::new("outcome", outcome.as_str());
+        let (outcome, fault) = (KeyValue::new("outcome", outcome.as_str()), outcome.fault());
         self.attempt.record(took.as_secs_f64(), std::slice::from_ref(&outcome));
-        self.attempts.add(1, &[KeyValue::new("format", format.as_str()), outcome]);
+        let fault = KeyValue::new("fault", fault.as_str());
+        self.attempts.add(1, &[KeyValue::new("format", format.as_str()), outcome, fault]);
     }
 
     /// A verdict was recorded.
@@ -108,5 +130,25 @@ impl Metrics {
     /// A message of `queue` was given up.
     pub fn dead_lettered(&self, queue: Queue) {
         self.dead_letters.add(1, &[KeyValue::new("queue", queue.as_str())]);
+    }
+
+    /// A delivery was put off without an attempt.
+    pub fn delivery_parked(&self, reason: &'static str) {
+        self.parked.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// The standing of a webhook changed.
+    pub fn standing_changed(&self, standing: StandingWord) {
+        self.standings.add(1, &[KeyValue::new("standing", standing.as_str())]);
+    }
+
+    /// So many more attempts wait to be recorded.
+    pub fn unrecorded(&self, more: i64) {
+        self.unrecorded.add(more, &[]);
+    }
+
+    /// Whether almost no receiver can be reached.
+    pub fn fleet_fault(&self, is_there: bool) {
+        self.fleet_fault.record(u64::from(is_there), &[]);
     }
 }

@@ -1,26 +1,32 @@
 //! The deliverer's loop: consumes batches and waiting deliveries, and works on many at once.
 
+mod verdict;
+mod way;
 mod work;
 
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dockbell_backends::bus::{Queue, Received};
+use dockbell_backends::bus::{Consumer, Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
-use dockbell_proto::policy::RetrySchedule;
 use rand::rngs::StdRng;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::attempt::Attempter;
+use crate::fleet::Fleet;
+use crate::hosts::Hosts;
+use crate::lane::{Kind, Lanes};
 use crate::settle::Settler;
 use crate::under_way::UnderWay;
 
-/// How long attempts under way may still take when the deliverer stops. What is not done then comes back
-/// after the restart.
-const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+/// How long an attempt may take beyond its own deadline when the deliverer stops, to be recorded and settled. What
+/// is not done then comes back after the restart.
+const SETTLING_TIME: Duration = Duration::from_millis(1_500);
+/// How often lanes and hosts that nobody uses are forgotten.
+const TIDIED_EVERY: Duration = Duration::from_mins(1);
 
 /// How much of a queue is worked on at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +46,32 @@ pub struct Deliverer {
     pub attempter: Attempter,
     /// Records and carries out what follows from them.
     pub settler: Settler,
-    /// When a failed delivery is attempted again.
-    pub schedule: RetrySchedule,
+    /// Each webhook's share of what is attempted at once.
+    pub lanes: Lanes,
+    /// Each host's sockets.
+    pub hosts: Hosts,
+    /// Whether anybody can be reached at all.
+    pub fleet: Fleet,
     /// Where chance comes from.
     pub rng: Mutex<StdRng>,
     /// Which attempts are under way.
     pub under_way: UnderWay,
+}
+
+/// What a message is worked on with.
+#[derive(Debug, Clone)]
+struct Surroundings {
+    queue: Queue,
+    /// How many more attempts may be made at once of what comes from the queue.
+    permits: Arc<Semaphore>,
+    /// Once it is requested, no further attempt begins.
+    shutdown: Shutdown,
+}
+
+impl Surroundings {
+    fn kind(&self) -> Kind {
+        if self.queue == Queue::Redeliveries { Kind::Waited } else { Kind::Fresh }
+    }
 }
 
 impl Deliverer {
@@ -54,44 +80,76 @@ impl Deliverer {
     pub async fn pull(self: Arc<Self>, share: Share, shutdown: Shutdown) -> Result<(), BoxError> {
         let mut consumer = self.settler.bus.consume(share.queue, share.prefetch).await?;
         let permits = Arc::new(Semaphore::new(share.attempts.get().into()));
+        let surroundings = Surroundings { queue: share.queue, permits, shutdown: shutdown.clone() };
         let mut working = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
                 Some(ended) = working.join_next() => check(ended)?,
-                message = consumer.next() => {
+                message = self.next(&mut consumer) => {
                     let message = message.ok_or_else(|| format!("the bus closed the consumer of {}", share.queue.as_str()))?;
-                    working.spawn(Arc::clone(&self).work(share.queue, message, Arc::clone(&permits)));
+                    working.spawn(Arc::clone(&self).work(message, surroundings.clone()));
                 }
             }
         }
         drop(consumer);
-        finish(working, share.queue).await
+        self.finish(working, share.queue).await
     }
 
-    async fn work(self: Arc<Self>, queue: Queue, message: Received, permits: Arc<Semaphore>) {
-        work::work(&self, queue, message, &permits).await;
+    /// The next message; none is taken while there is nobody who could be reached.
+    async fn next(&self, consumer: &mut Consumer) -> Option<Received> {
+        self.fleet.ready().await;
+        consumer.next().await
+    }
+
+    async fn work(self: Arc<Self>, message: Received, surroundings: Surroundings) {
+        work::work(&self, message, &surroundings).await;
+    }
+
+    async fn finish(&self, mut working: JoinSet<()>, queue: Queue) -> Result<(), BoxError> {
+        let all = async {
+            while let Some(ended) = working.join_next().await {
+                check(ended)?;
+            }
+            Ok(())
+        };
+        let time = self.attempter.transport.deadlines().total + SETTLING_TIME;
+        timeout(time, all).await.unwrap_or_else(|_| {
+            tracing::warn!(
+                queue = queue.as_str(),
+                "attempts under way were broken off; they are made again after the restart"
+            );
+            Ok(())
+        })
+    }
+
+    /// Records what could not be recorded when it happened, until `shutdown`.
+    pub async fn catch_up(self: Arc<Self>, shutdown: Shutdown) -> Result<(), BoxError> {
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = self.settler.catch_up() => {}
+        }
+        self.settler.catch_up_in_time(SETTLING_TIME).await;
+        Ok(())
+    }
+
+    /// Forgets what nobody uses, until `shutdown`.
+    pub async fn tidy(self: Arc<Self>, shutdown: Shutdown) -> Result<(), BoxError> {
+        let mut ticks = interval(TIDIED_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                _ = ticks.tick() => {
+                    self.lanes.forget_idle();
+                    self.hosts.forget_idle();
+                }
+            }
+        }
     }
 }
 
 /// A panic ends the process: its message comes back after the restart, and nothing is half done.
 fn check(ended: Result<(), JoinError>) -> Result<(), BoxError> {
     ended.map_err(|error| format!("work on a message ended abnormally: {error}").into())
-}
-
-async fn finish(mut working: JoinSet<()>, queue: Queue) -> Result<(), BoxError> {
-    let all = async {
-        while let Some(ended) = working.join_next().await {
-            check(ended)?;
-        }
-        Ok(())
-    };
-    timeout(SHUTDOWN_TIME, all).await.unwrap_or_else(|_| {
-        tracing::warn!(
-            queue = queue.as_str(),
-            "attempts under way were broken off; they are made again after the restart"
-        );
-        Ok(())
-    })
 }

@@ -9,9 +9,10 @@ use dockbell_proto::names::Tag;
 use dockbell_proto::webhook::Webhook;
 
 /// The deliveries that `batch` owes to those of `webhooks` that are about its registry: one per tag, or one
-/// for all of it, as the webhook's format wants. The same batch always yields the same ids.
+/// for all of it, as the webhook's format wants. The same batch always yields the same ids. What a disabled webhook
+/// would be owed is among them, so that it can be told.
 pub fn route(batch: &Arc<Batch>, webhooks: &[Arc<Webhook>]) -> Vec<(Arc<Webhook>, Delivery)> {
-    let concerned = webhooks.iter().filter(|webhook| webhook.enabled && webhook.applies_to(&batch.registry));
+    let concerned = webhooks.iter().filter(|webhook| webhook.applies_to(&batch.registry));
     let mut parts = None;
     let mut deliveries = Vec::new();
     for webhook in concerned {
@@ -44,6 +45,7 @@ fn delivery(content: &Arc<Batch>, webhook: &Webhook, subject: &str) -> Option<De
         request: 0,
         ordinal: 1,
         not_before: None,
+        is_parked: false,
         first_at: None,
         content,
     })
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_of_another_registry_or_a_disabled_one_is_owed_nothing() {
+    fn a_webhook_of_another_registry_is_owed_nothing() {
         let batch = Arc::new(batch("e", "team/app", &["1"]));
         let with = |change: &dyn Fn(&mut Webhook)| {
             let mut webhook = webhook(1, "*", Format::Batch, "http://h/");
@@ -98,6 +100,6 @@ mod tests {
         };
         assert_eq!(with(&|webhook| webhook.registry = Some(Registry::parse("hub.test").unwrap())), 1);
         assert_eq!(with(&|webhook| webhook.registry = Some(Registry::parse("other.test").unwrap())), 0);
-        assert_eq!(with(&|webhook| webhook.enabled = false), 0);
+        assert_eq!(with(&|webhook| webhook.enabled = false), 1, "it is told that it was skipped");
     }
 }

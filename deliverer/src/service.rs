@@ -17,12 +17,16 @@ use rand::rngs::StdRng;
 
 use crate::attempt::Attempter;
 use crate::directory::Directory;
+use crate::fleet::Fleet;
+use crate::hosts::Hosts;
+use crate::lane::Lanes;
 use crate::metrics::Metrics;
 use crate::pull::Deliverer;
 use crate::settings::Settings;
 use crate::settle::Settler;
 use crate::transport::{Transport, TransportError};
 use crate::under_way::UnderWay;
+use crate::unrecorded::Unrecorded;
 
 /// What a deliverer works with.
 #[derive(Debug)]
@@ -45,19 +49,33 @@ pub fn start(
     lifecycle: &Lifecycle,
 ) -> Result<(), TransportError> {
     let Surroundings { bus, store, clock, rng } = surroundings;
-    let transport = Transport::new(&settings.policy, settings.deadlines, Arc::clone(&clock))?;
+    let transport = Transport::new(&settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
+    let settler = Settler {
+        bus,
+        store,
+        directory: Arc::clone(&directory),
+        policy: settings.policy.clone(),
+        unrecorded: Unrecorded::default(),
+        clock: Arc::clone(&clock),
+        metrics: Metrics::new(meter),
+        told_at: Mutex::default(),
+    };
     let deliverer = Arc::new(Deliverer {
-        attempter: Attempter { directory, policy: Arc::clone(&settings.policy), transport, clock: Arc::clone(&clock) },
-        settler: Settler { bus, store, clock, metrics: Metrics::new(meter) },
-        schedule: settings.schedule.clone(),
+        attempter: Attempter { directory, policy: Arc::clone(&settings.targets), transport, clock },
+        settler,
+        lanes: Lanes::default(),
+        hosts: Hosts::default(),
+        fleet: Fleet::default(),
         rng: Mutex::new(rng),
         under_way: UnderWay::default(),
     });
     lifecycle.spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, lifecycle.shutdown()));
-    lifecycle.spawn("deliverer of retries", deliverer.pull(settings.waiting, lifecycle.shutdown()));
+    lifecycle.spawn("deliverer of retries", Arc::clone(&deliverer).pull(settings.waiting, lifecycle.shutdown()));
+    lifecycle.spawn("late records", Arc::clone(&deliverer).catch_up(lifecycle.shutdown()));
+    lifecycle.spawn("tidying of lanes", deliverer.tidy(lifecycle.shutdown()));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::config::{Reader, parse_duration};
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
-use dockbell_proto::policy::RetrySchedule;
+use dockbell_proto::policy::{Policy, RetrySchedule};
 
 use crate::pull::Share;
 use crate::transport::Deadlines;
@@ -16,11 +16,11 @@ use crate::transport::Deadlines;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which addresses may be reached.
-    pub policy: Arc<AddressPolicy>,
+    pub targets: Arc<AddressPolicy>,
     /// How long an attempt may take.
     pub deadlines: Deadlines,
-    /// When a failed delivery is attempted again.
-    pub schedule: RetrySchedule,
+    /// The delivery policy of webhooks that have none of their own.
+    pub policy: Policy,
     /// How much of the fresh batches is worked on at once.
     pub fresh: Share,
     /// How much of the waiting deliveries is worked on at once.
@@ -33,15 +33,15 @@ impl Settings {
         let allowed = "networks with optional ports, such as 10.1.0.0/16 or 127.0.0.1:9000";
         let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
         Self {
-            policy: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
             deadlines: read_deadlines(reader),
-            schedule: read_schedule(reader),
-            fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 256), ("delivery.prefetch", 512)),
+            policy: read_policy(reader),
+            fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 1024), ("delivery.prefetch", 2048)),
             waiting: read_share(
                 reader,
                 Queue::Redeliveries,
-                ("delivery.retry_attempts", 64),
-                ("delivery.retry_prefetch", 128),
+                ("delivery.retry_attempts", 256),
+                ("delivery.retry_prefetch", 512),
             ),
         }
     }
@@ -59,6 +59,10 @@ fn read_deadlines(reader: &mut Reader) -> Deadlines {
         reader.reject("delivery.connect_timeout", "must be more than 0s and at most delivery.timeout");
     }
     Deadlines { connect, total }
+}
+
+fn read_policy(reader: &mut Reader) -> Policy {
+    Policy { schedule: read_schedule(reader), ..Policy::default() }
 }
 
 fn read_schedule(reader: &mut Reader) -> RetrySchedule {

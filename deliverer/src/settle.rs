@@ -1,22 +1,30 @@
 //! What follows an attempt: it is recorded, and its verdict carried out.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dockbell_backends::bus::{Outgoing, Queue};
 use dockbell_backends::repeat::{until_done, until_published};
-use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, StoreError};
+use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, Parked, Parking, Recorded};
 use dockbell_backends::{Bus, Store};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::event::cut;
+use dockbell_proto::health::{Health, StandingChange, StandingWord};
+use dockbell_proto::ids::WebhookId;
 use dockbell_proto::message::Message;
 use dockbell_proto::outcome::Verdict;
-use jiff::Timestamp;
+use dockbell_proto::policy::Policy;
+use dockbell_proto::webhook::{Webhook, WebhookPatch};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout};
 
+use crate::directory::Directory;
+use crate::judge::disables;
 use crate::metrics::Metrics;
+use crate::unrecorded::Unrecorded;
 
 /// What verdicts are carried out with.
 #[derive(Debug)]
@@ -25,33 +33,142 @@ pub struct Settler {
     pub bus: Arc<dyn Bus>,
     /// Where attempts are recorded.
     pub store: Arc<dyn Store>,
+    /// What is known of webhooks.
+    pub directory: Arc<Directory>,
+    /// The delivery policy of webhooks that have none of their own.
+    pub policy: Policy,
+    /// What the store has yet to be told.
+    pub unrecorded: Unrecorded,
     /// The time that retries count from.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Metrics,
+    /// When the absence of a backend was last told, by operation.
+    pub told_at: Mutex<HashMap<&'static str, Instant>>,
 }
 
+/// How often the absence of a backend is told per operation.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 impl Settler {
-    /// Records an attempt, however long the store is away: the message stays unsettled meanwhile. Says whether
-    /// it falls to the caller to carry the verdict out: whoever records an attempt first does.
-    pub async fn record(&self, record: &AttemptRecord) -> bool {
-        let failed_before = AtomicBool::new(false);
-        let failed = |error: &StoreError, pause: Duration| {
-            failed_before.store(true, Ordering::Relaxed);
-            self.told("record", error, pause);
+    /// Records an attempt; while the store is away it is kept to be recorded later, and once no more can be kept the
+    /// message stays unsettled. Says whether it falls to the caller to carry the verdict out: whoever records an
+    /// attempt first does, and so does who cannot know.
+    pub async fn record(&self, record: AttemptRecord) -> bool {
+        match self.store.record(&record).await {
+            Ok(recorded) => {
+                let is_first = recorded.is_first;
+                self.follow_up(&record, recorded).await;
+                is_first
+            }
+            Err(error) => {
+                self.told("record", &error, Duration::ZERO);
+                self.unrecorded.keep(record).await;
+                self.metrics.unrecorded(1);
+                true
+            }
+        }
+    }
+
+    /// Records what could not be recorded when it happened, for as long as it is polled.
+    pub async fn catch_up(&self) {
+        loop {
+            let record = self.unrecorded.oldest().await;
+            let recorded = self.until_done("record", || self.store.record(&record)).await;
+            self.unrecorded.forget_oldest();
+            self.metrics.unrecorded(-1);
+            self.follow_up(&record, recorded).await;
+        }
+    }
+
+    /// The same within a time, when the process ends. What is left then is not in the history.
+    pub async fn catch_up_in_time(&self, time: Duration) {
+        let all = async {
+            while !self.unrecorded.is_empty() {
+                let record = self.unrecorded.oldest().await;
+                let recorded = self.until_done("record", || self.store.record(&record)).await;
+                self.unrecorded.forget_oldest();
+                self.follow_up(&record, recorded).await;
+            }
         };
-        let recorded = until_done(|| self.store.record(record), failed).await;
-        // A record that failed may have happened all the same; the repetition then was not the first.
-        recorded.is_first || failed_before.load(Ordering::Relaxed)
+        if timeout(time, all).await.is_err() {
+            let attempts = self.unrecorded.len();
+            tracing::warn!(attempts, "attempts could not be recorded before the end: the history lacks them");
+        }
+    }
+
+    /// Acts on what an attempt did to the standing of its webhook.
+    async fn follow_up(&self, record: &AttemptRecord, recorded: Recorded) {
+        let id = &record.delivery.webhook;
+        let health = recorded.health.clone();
+        self.directory.learn(id, recorded.health).await;
+        if let Some(change) = &recorded.change {
+            self.tell(id, change);
+        }
+        let gone = disables(&record.outcome);
+        if recorded.is_first && (gone.is_some() || health.failing_since.is_some()) {
+            self.disable_if_due(id, &health, gone).await;
+        }
+    }
+
+    /// Disables the webhook if its receiver is gone, or has failed for as long as its policy says.
+    async fn disable_if_due(&self, id: &WebhookId, health: &Health, gone: Option<String>) {
+        let now = self.clock.now();
+        let found = self.until_done("look up a webhook", || self.directory.webhook(id)).await;
+        let Some(webhook) = found.filter(|webhook| webhook.enabled) else { return };
+        let is_hopeless = || health.is_to_be_disabled(&self.policy_of(&webhook).disabling, now);
+        let Some(reason) = gone.or_else(|| is_hopeless().then(|| hopeless(health, now))) else { return };
+        let patch =
+            WebhookPatch { enabled: Some(false), disabled_reason: Some(reason.clone()), ..WebhookPatch::default() };
+        self.until_done("disable a webhook", || self.store.patch_webhook(id, &patch, now)).await;
+        let change = StandingChange { at: now, standing: StandingWord::Disabled, reason };
+        self.until_done("disable a webhook", || self.store.keep_change(id, &change)).await;
+        self.tell(id, &change);
+    }
+
+    /// The delivery policy of a webhook.
+    pub fn policy_of(&self, webhook: &Webhook) -> Policy {
+        self.policy.with(&webhook.policy)
+    }
+
+    /// Tells a change of a webhook's standing to those who look at logs and metrics.
+    fn tell(&self, webhook: &WebhookId, change: &StandingChange) {
+        let (standing, reason) = (change.standing.as_str(), &change.reason);
+        self.metrics.standing_changed(change.standing);
+        match change.standing {
+            StandingWord::Suspended | StandingWord::Disabled => {
+                tracing::warn!(webhook.id = %webhook, standing, reason, "the standing of a webhook changed");
+            }
+            StandingWord::Healthy | StandingWord::Recovering | StandingWord::Enabled => {
+                tracing::info!(webhook.id = %webhook, standing, reason, "the standing of a webhook changed");
+            }
+        }
     }
 
     /// Makes the verdict durable: the next attempt waits in the bus, or the delivery among the dead letters.
     /// `is_repeated` says that it may have been carried out before.
     pub async fn carry_out(&self, delivery: &Delivery, verdict: &Verdict, is_repeated: bool) {
         match verdict {
-            Verdict::Delivered | Verdict::Superseded { .. } | Verdict::Skipped { .. } | Verdict::Expired { .. } => {}
             Verdict::Retry { at } => self.wait(delivery.retried(*at), *at, is_repeated).await,
             Verdict::Dead { reason } => self.bury(delivery, reason).await,
+            Verdict::Delivered | Verdict::Superseded { .. } | Verdict::Skipped { .. } | Verdict::Expired { .. } => {}
+        }
+    }
+
+    /// Takes note of a delivery that is to wait without having been attempted. While the store is away it waits
+    /// without a note.
+    pub async fn park(&self, parking: &Parking) -> Option<Parked> {
+        match self.store.park(parking).await {
+            Ok(parked) => {
+                if let Parked::Waits(health) | Parked::Full(health) = &parked {
+                    self.directory.learn(&parking.delivery.webhook, health.clone()).await;
+                }
+                Some(parked)
+            }
+            Err(error) => {
+                self.told("park", &error, Duration::ZERO);
+                None
+            }
         }
     }
 
@@ -79,11 +196,31 @@ impl Settler {
         until_done(run, |error, pause| self.told(operation, error, pause)).await
     }
 
-    fn told(&self, operation: &'static str, error: &dyn Error, pause: Duration) {
+    /// Tells that a backend is away.
+    pub fn told(&self, operation: &'static str, error: &dyn Error, pause: Duration) {
         self.metrics.backend_away(operation);
+        if !self.is_news(operation) {
+            return;
+        }
         let after_ms = pause.as_millis();
         tracing::warn!(operation, error = %error, retry.after_ms = after_ms, "a backend is away; the work waits");
     }
+
+    /// Whether this was not told within the last second: thousands of deliveries meet the same fault.
+    fn is_news(&self, operation: &'static str) -> bool {
+        let (mut told, now) = (self.told_at.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let is_news = told.get(operation).is_none_or(|at| now.duration_since(*at) >= TOLD_EVERY);
+        if is_news {
+            told.insert(operation, now);
+        }
+        is_news
+    }
+}
+
+fn hopeless(health: &Health, now: Timestamp) -> String {
+    let span = health.failing_since.map(|since| now.duration_since(since).as_secs()).unwrap_or_default();
+    let (failures, span) = (health.consecutive_failures, SignedDuration::from_secs(span));
+    format!("its last {failures} attempts failed, for {span:#}")
 }
 
 /// The beginning of an answer's body, as text that can be shown.

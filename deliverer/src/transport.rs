@@ -101,6 +101,11 @@ impl Transport {
         Ok(Self { by_port, other: client(None)?, deadlines, clock })
     }
 
+    /// The bounds of an attempt's time.
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines
+    }
+
     /// Makes one attempt. It ends at the deadline whatever the receiver does.
     ///
     /// Dropping the future closes the connection; the receiver may or may not have acted.

@@ -25,6 +25,9 @@ pub struct Delivery {
     /// The earliest time of the next attempt; a message that arrives before it goes back to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// Whether `not_before` is only when to look again whether it can be attempted, and no pause after a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_parked: bool,
     /// When it came into custody; none if that was when its batch was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_at: Option<Timestamp>,
@@ -43,15 +46,15 @@ impl Delivery {
         self.first_at.unwrap_or(self.content.closed_at)
     }
 
-    /// The same delivery, not to be attempted before `not_before`.
+    /// The same delivery, put off without an attempt until it is looked at again.
     #[must_use]
-    pub fn put_off(&self, not_before: Timestamp) -> Self {
-        Self { not_before: Some(not_before), ..self.clone() }
+    pub fn parked(&self, until: Timestamp) -> Self {
+        Self { not_before: Some(until), is_parked: true, ..self.clone() }
     }
 
     /// The same delivery before its attempt after this one, not to start before `not_before`.
     #[must_use]
     pub fn retried(&self, not_before: Timestamp) -> Self {
-        Self { ordinal: self.ordinal + 1, not_before: Some(not_before), ..self.clone() }
+        Self { ordinal: self.ordinal + 1, not_before: Some(not_before), is_parked: false, ..self.clone() }
     }
 }

@@ -99,6 +99,7 @@ pub fn delivery(webhook: &WebhookId, content: &Batch) -> Delivery {
         request: 0,
         ordinal: 1,
         not_before: None,
+        is_parked: false,
         first_at: None,
         content: Arc::new(content.clone()),
     }

@@ -72,6 +72,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
             request: row.get(2)?,
             ordinal: row.get(3)?,
             not_before: rows::optional_time(row, 4)?,
+            is_parked: false,
             first_at: None,
             content: rows::json(row, 5)?,
         },

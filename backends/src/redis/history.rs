@@ -87,6 +87,7 @@ fn read(fields: &[Option<String>]) -> Result<DeliveryRecord, StoreError> {
             request: small(request)?,
             ordinal: small(ordinal)?,
             not_before: optional(not_before)?,
+            is_parked: false,
             first_at: None,
             content: values::json("delivery", &text(content))?,
         },

@@ -1,13 +1,14 @@
-//! The work on one message: a batch becomes deliveries, and each delivery is attempted once.
+//! The work that a message asks for: the attempts it owes, and what follows from them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::bus::{Queue, Received};
-use dockbell_backends::store::AttemptRecord;
+use dockbell_backends::store::{Parked, Parking};
 use dockbell_chassis::trace;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::{Standing, later};
 use dockbell_proto::message::Message;
 use dockbell_proto::names::Tag;
 use dockbell_proto::order::Order;
@@ -16,28 +17,46 @@ use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use rand::RngExt as _;
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
-use super::Deliverer;
-use crate::judge::{describe, judge};
+use super::way::Way;
+use super::{Deliverer, Surroundings};
+use crate::gate::{Admission, BUSY, Caller, admit, expired, spread};
+use crate::lane::{Kind, NoPlace};
 use crate::newest::superseded_by;
 use crate::route::route;
-use crate::settle::excerpt;
-use crate::transport::Exchange;
 
-/// Does the work that a message asks for, then settles it. Dropped before, the message comes back.
-pub(super) async fn work(deliverer: &Deliverer, queue: Queue, message: Received, permits: &Semaphore) {
+/// How far beyond its longest wait a delivery may claim to be early, for the spreading of what waits in great numbers.
+const SPREAD_LIMIT: Duration = Duration::from_hours(3);
+
+/// A delivery on its way to an attempt.
+#[derive(Debug)]
+struct Owed<'a> {
+    delivery: Delivery,
+    /// Whether its message may have been handed out, or published, before.
+    maybe_repeated: bool,
+    surroundings: &'a Surroundings,
+}
+
+/// Does the work that a message asks for, then settles it. Dropped before, the message comes back; it does so too
+/// if the deliverer stops before all of the work has begun.
+pub(super) async fn work(deliverer: &Deliverer, message: Received, surroundings: &Surroundings) {
+    let maybe_repeated = message.maybe_repeated;
     let settled = match Message::decode(&message.body) {
-        Ok(Message::Batch(batch)) => {
-            deliverer.deliver_batch(&Arc::new(batch), message.maybe_repeated, permits).await;
-            message.receipt.ack().await
-        }
-        Ok(Message::Delivery(delivery)) => {
-            deliverer.deliver_waiting(delivery, message.maybe_repeated, permits).await;
+        Ok(asked) => {
+            let is_done = match asked {
+                Message::Batch(batch) => deliverer.deliver_batch(&Arc::new(batch), maybe_repeated, surroundings).await,
+                Message::Delivery(delivery) => {
+                    deliverer.deliver_waiting(Owed { delivery, maybe_repeated, surroundings }).await
+                }
+            };
+            if !is_done {
+                return;
+            }
             message.receipt.ack().await
         }
         Err(error) => {
+            let queue = surroundings.queue;
             tracing::error!(message.id = message.id, queue = queue.as_str(), error = %error, "a message cannot be read and is kept as a dead letter");
             deliverer.settler.metrics.dead_lettered(queue);
             message.receipt.dead_letter(error.to_string()).await
@@ -49,35 +68,49 @@ pub(super) async fn work(deliverer: &Deliverer, queue: Queue, message: Received,
 }
 
 impl Deliverer {
-    /// Makes the first attempt of everything that a batch owes.
-    async fn deliver_batch(&self, batch: &Arc<Batch>, maybe_repeated: bool, permits: &Semaphore) {
+    /// Makes the first attempt of everything that a batch owes. Says whether all of it is done.
+    async fn deliver_batch(&self, batch: &Arc<Batch>, maybe_repeated: bool, surroundings: &Surroundings) -> bool {
         let directory = &self.attempter.directory;
-        let webhooks = self.settler.until_done("look up webhooks", || directory.webhooks_for(&batch.repository)).await;
+        let look_up = self.settler.until_done("look up webhooks", || directory.webhooks_for(&batch.repository));
+        let Some(webhooks) = unless_stopped(surroundings, look_up).await else { return false };
         let deliveries = route(batch, &webhooks);
         tracing::debug!(repository = %batch.repository, deliveries = deliveries.len(), "a batch was routed");
-        join_all(deliveries.into_iter().map(|(webhook, delivery)| async move {
-            self.deliver(&webhook, delivery, maybe_repeated, permits).await;
-        }))
-        .await;
+        let done = join_all(deliveries.into_iter().map(|(webhook, delivery)| async move {
+            self.deliver(&webhook, Owed { delivery, maybe_repeated, surroundings }).await
+        }));
+        done.await.into_iter().all(|is_done| is_done)
     }
 
-    /// Makes the next attempt of a delivery that was waiting.
-    async fn deliver_waiting(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
-        if let Some(at) = self.still_to_wait(&delivery) {
-            return self.settler.wait(delivery, at, maybe_repeated).await;
+    /// Makes the next attempt of a delivery that was waiting, unless it is not time for it.
+    async fn deliver_waiting(&self, owed: Owed<'_>) -> bool {
+        let look_up = self.current(&owed.delivery);
+        let Some(found) = unless_stopped(owed.surroundings, look_up).await else { return false };
+        let Some(webhook) = found else {
+            self.drop_unaddressed(&owed.delivery);
+            return true;
+        };
+        if let Some(at) = self.still_to_wait(&webhook, &owed.delivery)
+            && !self.is_ready_early(&owed.delivery).await
+        {
+            self.settler.wait(owed.delivery, at, owed.maybe_repeated).await;
+            return true;
         }
-        match self.current(&delivery).await {
-            Some(webhook) => self.deliver(&webhook, delivery, maybe_repeated, permits).await,
-            None => self.drop_unaddressed(&delivery),
-        }
+        self.deliver(&webhook, owed).await
     }
 
     /// Until when a delivery that came early must wait. One that claims to wait longer than any may (the clock
     /// was set back) has waited for as long as the bus was told to.
-    fn still_to_wait(&self, delivery: &Delivery) -> Option<Timestamp> {
+    fn still_to_wait(&self, webhook: &Webhook, delivery: &Delivery) -> Option<Timestamp> {
         let at = delivery.not_before?;
         let rest = Duration::try_from(at.duration_since(self.settler.clock.now())).ok()?;
-        (!rest.is_zero() && rest <= self.schedule.longest_wait()).then_some(at)
+        let policy = self.settler.policy_of(webhook);
+        let longest = policy.schedule.longest_wait().max(policy.suspension.longest_cooldown.mul_f64(1.2));
+        (!rest.is_zero() && rest <= longest + SPREAD_LIMIT).then_some(at)
+    }
+
+    /// Whether what the delivery was parked for is over.
+    async fn is_ready_early(&self, delivery: &Delivery) -> bool {
+        delivery.is_parked && self.attempter.directory.health(&delivery.webhook).await.standing == Standing::Healthy
     }
 
     /// The webhook as it is now; none if it was removed.
@@ -92,55 +125,145 @@ impl Deliverer {
         self.settler.metrics.delivery_unaddressed();
     }
 
-    /// Attempts a delivery, unless this attempt was made before, and makes what follows durable.
-    async fn deliver(&self, webhook: &Webhook, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
-        let trace = &delivery.content.trace;
-        let (id, format) = (&delivery.id, webhook.format.as_str());
+    /// Attempts a delivery, unless this attempt was made before, and makes what follows durable. Says whether that is
+    /// done.
+    async fn deliver(&self, webhook: &Webhook, owed: Owed<'_>) -> bool {
+        let trace = owed.delivery.content.trace.clone();
+        let (id, format) = (&owed.delivery.id, webhook.format.as_str());
         let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
         trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
-        self.deliver_in_span(delivery, maybe_repeated, permits).instrument(span).await;
+        self.deliver_in_span(owed).instrument(span).await
     }
 
-    async fn deliver_in_span(&self, delivery: Delivery, maybe_repeated: bool, permits: &Semaphore) {
-        let _under_way = self.under_way.begin(delivery.attempt_id()).await;
-        let is_fresh = delivery.ordinal == 1 && !maybe_repeated;
-        if !is_fresh && let Some(verdict) = self.earlier_verdict(&delivery).await {
+    async fn deliver_in_span(&self, owed: Owed<'_>) -> bool {
+        let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
+        if (owed.maybe_repeated || owed.delivery.ordinal > 1)
+            && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
+        {
             self.settler.metrics.delivery_repeated();
             // A copy of a message leaves the verdict to the original; only a message that comes again may
             // be the one whose verdict was recorded and not carried out.
-            if maybe_repeated {
-                self.settler.carry_out(&delivery, &verdict, true).await;
+            if owed.maybe_repeated {
+                self.settler.carry_out(&owed.delivery, &verdict, true).await;
             }
-            return;
+            return true;
         }
-        let Some(record) = self.attempt_when_permitted(delivery, is_fresh, permits).await else { return };
-        if self.settler.record(&record).await {
-            self.settler.carry_out(&record.delivery, &record.verdict, false).await;
+        self.see_through(owed).await
+    }
+
+    /// Brings a delivery to its attempt, or to whatever stands in its way.
+    async fn see_through(&self, owed: Owed<'_>) -> bool {
+        let Some((webhook, admission)) = self.admission(&owed).await else { return true };
+        if !matches!(admission, Admission::Attempt | Admission::Try) {
+            return self.turn_away(&webhook, owed, admission, "standing").await;
+        }
+        let way = match unless_stopped(owed.surroundings, self.way(&webhook, owed.surroundings)).await {
+            Some(Ok(way)) => way,
+            Some(Err(no_place)) => return self.turn_away(&webhook, owed, self.busy(no_place), "lane").await,
+            None => return false,
+        };
+        // It may have taken a while: what counts is how things are now.
+        let Some((webhook, admission)) = self.admission(&owed).await else { return true };
+        match admission {
+            Admission::Attempt => {}
+            Admission::Try if self.may_try(&webhook, &owed.delivery).await => {}
+            Admission::Try => {
+                drop(way);
+                let admission = self.put_off(BUSY, "the webhook is being tried with another delivery");
+                return self.turn_away(&webhook, owed, admission, "trial").await;
+            }
+            admission => {
+                drop(way);
+                return self.turn_away(&webhook, owed, admission, "standing").await;
+            }
+        }
+        self.attempt_unless_superseded(&webhook, owed, way).await;
+        true
+    }
+
+    /// What the delivery may do now; none if its webhook was removed.
+    async fn admission(&self, owed: &Owed<'_>) -> Option<(Arc<Webhook>, Admission)> {
+        let Some(webhook) = self.current(&owed.delivery).await else {
+            self.drop_unaddressed(&owed.delivery);
+            return None;
+        };
+        let health = self.attempter.directory.health(&webhook.id).await;
+        let (custody, kind) = (self.settler.policy_of(&webhook).custody, owed.surroundings.kind());
+        let caller = Caller { webhook: &webhook, health: &health, custody, delivery: &owed.delivery, kind };
+        let admission = admit(caller, self.settler.clock.now());
+        Some((webhook, admission))
+    }
+
+    fn busy(&self, no_place: NoPlace) -> Admission {
+        match no_place {
+            NoPlace::Full => self.put_off(BUSY, "as many deliveries of the webhook are under way as may be at once"),
+            NoPlace::Paused(pause) => self.put_off(pause, "the receiver asked to be left alone for a while"),
         }
     }
 
-    /// Makes the attempt once there is room for it, with the webhook as it is then, unless the delivery is old
-    /// news by then. The permit ends with the attempt: what follows may have to wait for a backend.
-    async fn attempt_when_permitted(
-        &self,
-        delivery: Delivery,
-        is_fresh: bool,
-        permits: &Semaphore,
-    ) -> Option<AttemptRecord> {
-        // The semaphore is never closed, so the only other result does not occur.
-        let _permit = permits.acquire().await.ok();
-        let Some(webhook) = self.current(&delivery).await else {
-            self.drop_unaddressed(&delivery);
-            return None;
-        };
-        // Only what waited or comes again can be old news, and a person who asks for old news gets it.
-        if !is_fresh
-            && delivery.request == 0
-            && let Some(by) = self.superseded_by(&delivery).await
-        {
-            return Some(self.withhold(&webhook, delivery, by));
+    fn put_off(&self, pause: Duration, reason: &str) -> Admission {
+        Admission::Park { until: later(self.settler.clock.now(), pause), reason: reason.to_owned() }
+    }
+
+    /// Does with a delivery what is to be done instead of an attempt. `because` is the word for it in metrics.
+    async fn turn_away(&self, webhook: &Webhook, owed: Owed<'_>, admission: Admission, because: &'static str) -> bool {
+        match admission {
+            Admission::Attempt | Admission::Try => {}
+            Admission::End(outcome, verdict) => self.end(webhook, owed.delivery, outcome, verdict).await,
+            Admission::Park { until, reason } => {
+                self.settler.metrics.delivery_parked(because);
+                self.park(webhook, owed, until, reason).await;
+            }
         }
-        Some(self.attempt(&webhook, delivery).await)
+        true
+    }
+
+    async fn park(&self, webhook: &Webhook, owed: Owed<'_>, until: Timestamp, reason: String) {
+        if self.settler.bus.is_full(Queue::Redeliveries) {
+            return self.end_as_expired(webhook, owed.delivery, "the queue of waiting deliveries is full").await;
+        }
+        let now = self.settler.clock.now();
+        let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+        let until = spread(until, waiting, (now, self.chance()));
+        let limit = self.settler.policy_of(webhook).custody.waiting;
+        let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
+        match self.settler.park(&parking).await {
+            Some(Parked::Superseded { by }) => {
+                let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
+                self.end(webhook, parking.delivery, outcome, verdict).await;
+            }
+            Some(Parked::Full(_)) => {
+                let reason = format!("{limit} deliveries of the webhook wait, which is as many as may");
+                self.end_as_expired(webhook, parking.delivery, &reason).await;
+            }
+            Some(Parked::Waits(_)) | None => {
+                self.settler.wait(parking.delivery.parked(until), until, owed.maybe_repeated).await;
+            }
+        }
+    }
+
+    async fn end_as_expired(&self, webhook: &Webhook, delivery: Delivery, reason: &str) {
+        if let Admission::End(outcome, verdict) = expired(reason.to_owned()) {
+            self.end(webhook, delivery, outcome, verdict).await;
+        }
+    }
+
+    /// Makes the attempt, unless the delivery is old news by now, and makes what follows durable.
+    async fn attempt_unless_superseded(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) {
+        // Only what waited or comes again can be old news, and a person who asks for old news gets it.
+        let may_be_old = owed.surroundings.kind() == Kind::Waited || owed.maybe_repeated;
+        if may_be_old
+            && owed.delivery.request == 0
+            && let Some(by) = self.superseded_by(&owed.delivery).await
+        {
+            drop(way);
+            let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
+            return self.end(webhook, owed.delivery, outcome, verdict).await;
+        }
+        let record = self.attempt(webhook, owed.delivery, &way).await;
+        // The way ends with the attempt: what follows may have to wait for a backend.
+        drop(way);
+        self.settle(record).await;
     }
 
     /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice
@@ -152,110 +275,34 @@ impl Deliverer {
         match self.settler.store.newest(&delivery.webhook, repository, &tags).await {
             Ok(newest) => superseded_by(&content.changes, &newest),
             Err(error) => {
-                self.settler.metrics.backend_away("look up later changes");
-                tracing::warn!(%error, "a delivery is sent without knowing whether it is superseded");
+                self.settler.told("look up later changes", &error, Duration::ZERO);
                 None
             }
         }
     }
 
-    /// Judges that the delivery is not sent.
-    fn withhold(&self, webhook: &Webhook, delivery: Delivery, by: Order) -> AttemptRecord {
-        let exchange = Exchange { outcome: Outcome::Superseded { by }, body: Vec::new(), took: Duration::ZERO };
-        self.judge(webhook, delivery, self.settler.clock.now(), &exchange)
-    }
-
+    /// What followed from this attempt, if it was made. Without an answer it is made, perhaps once more: the store
+    /// may be away for long, and the receiver can tell by the id.
     async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
-        let ids = [delivery.attempt_id()];
-        let verdicts = self.settler.until_done("look up earlier attempts", || self.settler.store.settled(&ids)).await;
-        verdicts.into_iter().next().flatten()
-    }
-
-    /// Makes one attempt, and judges it.
-    async fn attempt(&self, webhook: &Webhook, delivery: Delivery) -> AttemptRecord {
-        let at = self.settler.clock.now();
-        self.settler.metrics.attempt_started();
-        let span = tracing::info_span!(
-            "attempt",
-            otel.kind = "client",
-            attempt.ordinal = delivery.ordinal,
-            outcome = tracing::field::Empty,
-            http.response.status_code = tracing::field::Empty
-        );
-        let exchange = self
-            .settler
-            .until_done("prepare an attempt", || self.attempter.attempt(webhook, &delivery))
-            .instrument(span.clone())
-            .await;
-        span.record("outcome", exchange.outcome.as_str());
-        if let Some(status) = exchange.outcome.status() {
-            span.record("http.response.status_code", status);
-        }
-        self.settler.metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
-        self.judge(webhook, delivery, at, &exchange)
-    }
-
-    /// Judges what began at `at` and ends now.
-    fn judge(&self, webhook: &Webhook, delivery: Delivery, at: Timestamp, exchange: &Exchange) -> AttemptRecord {
-        let now = self.settler.clock.now();
-        let chance = self.chance();
-        let verdict = self.with_room(judge(&self.schedule, &exchange.outcome, delivery.ordinal, (now, chance)));
-        let record = AttemptRecord {
-            at,
-            took: exchange.took,
-            excerpt: excerpt(&exchange.body),
-            outcome: exchange.outcome.clone(),
-            suspension: dockbell_proto::policy::Suspension::default(),
-            verdict,
-            delivery,
-        };
-        self.tell(webhook, &record, exchange);
-        record
-    }
-
-    /// A retry that could not wait anywhere would hold up what must leave the queue to make room.
-    fn with_room(&self, verdict: Verdict) -> Verdict {
-        match verdict {
-            Verdict::Retry { .. } if self.settler.bus.is_full(Queue::Redeliveries) => {
-                let reason = "given up: the queue of waiting deliveries is full".to_owned();
-                Verdict::Dead { reason }
+        match self.settler.store.settled(&[delivery.attempt_id()]).await {
+            Ok(verdicts) => verdicts.into_iter().next().flatten(),
+            Err(error) => {
+                self.settler.told("look up earlier attempts", &error, Duration::ZERO);
+                None
             }
-            verdict => verdict,
         }
     }
 
-    fn chance(&self) -> f64 {
+    pub(super) fn chance(&self) -> f64 {
         self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).random()
     }
+}
 
-    fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {
-        let metrics = &self.settler.metrics;
-        metrics.verdict_reached(&record.verdict);
-        let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
-        // A redelivery that a person asked for days later tells nothing about latency.
-        if let (Verdict::Delivered, Some(pushed_at), 0) = (&record.verdict, newest, record.delivery.request) {
-            metrics.delivered(
-                webhook.format,
-                Duration::try_from(record.at.duration_since(pushed_at)).unwrap_or_default() + exchange.took,
-            );
-        }
-        let ordinal = record.delivery.ordinal;
-        match &record.verdict {
-            Verdict::Delivered => tracing::trace!(took_ms = exchange.took.as_millis(), "delivered"),
-            Verdict::Retry { at } => {
-                let outcome = describe(&exchange.outcome);
-                tracing::debug!(attempt.ordinal = ordinal, retry.at = %at, outcome, "an attempt failed");
-            }
-            Verdict::Superseded { by } => {
-                tracing::debug!(attempt.ordinal = ordinal, order = %by, "a delivery is not sent: it is superseded");
-            }
-            Verdict::Skipped { reason } | Verdict::Expired { reason } => {
-                tracing::info!(attempt.ordinal = ordinal, reason, "a delivery is not sent");
-            }
-            Verdict::Dead { reason } => {
-                let (delivery, webhook) = (&record.delivery.id, &webhook.id);
-                tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery was given up and is kept as a dead letter");
-            }
-        }
+/// What `work` yields, unless the deliverer is to stop before.
+async fn unless_stopped<T>(surroundings: &Surroundings, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = surroundings.shutdown.requested() => None,
+        done = work => Some(done),
     }
 }

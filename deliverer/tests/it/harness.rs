@@ -10,12 +10,15 @@ use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
 use dockbell_deliverer::directory::Directory;
-use dockbell_deliverer::judge::RetrySchedule;
+use dockbell_deliverer::fleet::Fleet;
+use dockbell_deliverer::hosts::Hosts;
+use dockbell_deliverer::lane::Lanes;
 use dockbell_deliverer::metrics::Metrics;
 use dockbell_deliverer::pull::{Deliverer, Share};
 use dockbell_deliverer::settle::Settler;
 use dockbell_deliverer::transport::{Deadlines, Transport};
 use dockbell_deliverer::under_way::UnderWay;
+use dockbell_deliverer::unrecorded::Unrecorded;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::clock::{Clock, SystemClock};
@@ -23,6 +26,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::DeliveryId;
 use dockbell_proto::message::Message;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::{Policy, RetrySchedule};
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::receiver::{Receiver, Recorded};
 use dockbell_testkit::{sample, wait};
@@ -38,6 +42,8 @@ const PATIENT: Deadlines = Deadlines { connect: Duration::from_secs(30), total: 
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) pauses: Vec<Duration>,
+    /// The delivery policy but for its schedule, which is `pauses`.
+    pub(crate) policy: Policy,
     pub(crate) deadlines: Deadlines,
     /// How many attempts are made at once, and how many messages are taken.
     pub(crate) at_once: (u16, u16),
@@ -47,7 +53,7 @@ pub(crate) struct Told {
 impl Default for Told {
     fn default() -> Self {
         let pauses = vec![Duration::from_millis(50); 2];
-        Self { pauses, deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
+        Self { pauses, policy: Policy::default(), deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
     }
 }
 
@@ -105,22 +111,36 @@ impl House {
             let share = Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) };
             tasks.spawn(Arc::clone(&deliverer).pull(share, shutdown.clone()));
         }
+        tasks.spawn(Arc::clone(&deliverer).catch_up(shutdown.clone()));
+        tasks.spawn(deliverer.tidy(shutdown.clone()));
         Running { shutdown, tasks }
     }
 
     fn deliverer(&self, directory: Arc<Directory>, store: Arc<dyn Store>, told: Told) -> Deliverer {
-        let policy =
+        let targets =
             Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
-        let transport = Transport::new(&policy, told.deadlines, self.clock.clone()).unwrap();
+        let transport = Transport::new(&targets, told.deadlines, self.clock.clone()).unwrap();
+        let schedule = RetrySchedule::new(told.pauses).unwrap();
         Deliverer {
-            attempter: Attempter { directory, policy, transport, clock: self.clock.clone() },
+            attempter: Attempter {
+                directory: Arc::clone(&directory),
+                policy: targets,
+                transport,
+                clock: self.clock.clone(),
+            },
             settler: Settler {
                 bus: self.embedded.clone(),
                 store,
+                directory,
+                policy: Policy { schedule, ..told.policy },
+                unrecorded: Unrecorded::default(),
                 clock: self.clock.clone(),
                 metrics: Metrics::new(&opentelemetry::global::meter("test")),
+                told_at: Mutex::default(),
             },
-            schedule: RetrySchedule::new(told.pauses).unwrap(),
+            lanes: Lanes::default(),
+            hosts: Hosts::default(),
+            fleet: Fleet::default(),
             rng: Mutex::new(StdRng::seed_from_u64(7)),
             under_way: UnderWay::default(),
         }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use dockbell_backends::embedded::Embedded;
 use dockbell_backends::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Recorded, Store, StoreError,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
+    StoreError, Trial,
 };
+use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
@@ -108,6 +110,30 @@ impl Store for Watched {
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
         self.inner.health(webhook).await
+    }
+
+    async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
+        self.inner.park(parking).await
+    }
+
+    async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError> {
+        self.inner.begin_trial(trial).await
+    }
+
+    async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.inner.reset_health(webhook).await
+    }
+
+    async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.inner.forget_skipped(webhook).await
+    }
+
+    async fn keep_change(&self, webhook: &WebhookId, change: &StandingChange) -> Result<(), StoreError> {
+        self.inner.keep_change(webhook, change).await
+    }
+
+    async fn changes_of(&self, webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
+        self.inner.changes_of(webhook).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

@@ -1,0 +1,241 @@
+//! Lanes: each webhook's share of what is attempted at once, so that a slow one holds nobody else up.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dockbell_proto::ids::WebhookId;
+use dockbell_proto::outcome::Outcome;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How many attempts of one webhook are made at once before anything is known of it.
+const FIRST_WIDTH: usize = 16;
+/// How many are made at once at most: a receiver that answers in 10 ms then gets some thousands per second.
+const WIDEST: usize = 64;
+/// How many deliveries of each kind stand in memory before a lane; more go back to the broker.
+const QUEUE: usize = 16;
+
+/// Where a delivery comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A batch: it is news.
+    Fresh,
+    /// The queue of what waited.
+    Waited,
+}
+
+/// The lanes of all webhooks that have something to do.
+#[derive(Debug, Default)]
+pub struct Lanes(Mutex<HashMap<WebhookId, Arc<Lane>>>);
+
+/// One webhook's lane.
+#[derive(Debug)]
+pub struct Lane {
+    state: Mutex<State>,
+    /// Held by the one of its deliveries that stands in a queue which all lanes share: so each lane has one place
+    /// there, however wide it is.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    width: usize,
+    running: usize,
+    waited_running: usize,
+    fresh: VecDeque<oneshot::Sender<()>>,
+    waited: VecDeque<oneshot::Sender<()>>,
+    fresh_is_next: bool,
+    paused_until: Option<Instant>,
+}
+
+/// The lane has no place: the delivery is to wait in the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// As many stand before it as may.
+    Full,
+    /// The receiver asked to be left alone for so long.
+    Paused(Duration),
+}
+
+impl Lanes {
+    /// The lane of a webhook.
+    pub fn of(&self, webhook: &WebhookId) -> Arc<Lane> {
+        Arc::clone(self.lock().entry(webhook.clone()).or_default())
+    }
+
+    /// Forgets the lanes that nobody uses and that are as wide as new ones or wider. Narrow ones are kept: they
+    /// know something.
+    pub fn forget_idle(&self) {
+        self.lock().retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.lock().is_as_new());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<WebhookId, Arc<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        let state = State {
+            width: FIRST_WIDTH,
+            running: 0,
+            waited_running: 0,
+            fresh: VecDeque::new(),
+            waited: VecDeque::new(),
+            fresh_is_next: true,
+            paused_until: None,
+        };
+        Self { state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
+    }
+}
+
+impl Lane {
+    /// Takes a place in the lane, at once or after those before it. Dropping the future gives it up.
+    pub async fn enter(self: &Arc<Self>, kind: Kind) -> Result<Place, NoPlace> {
+        let granted = self.lock().enter(kind, Instant::now())?;
+        if let Some(granted) = granted {
+            Waiting { lane: self, kind, granted: Some(granted) }.until_granted().await;
+        }
+        Ok(Place { lane: Arc::clone(self), kind })
+    }
+
+    /// Waits until this lane is the one of its deliveries that may stand in a shared queue.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Learns from an attempt. A success makes the lane wider; what was slow or asks for less makes it narrower.
+    pub fn learn(&self, outcome: &Outcome) {
+        let mut state = self.lock();
+        match outcome {
+            Outcome::Accepted { .. } => state.width = (state.width * 2).min(WIDEST),
+            Outcome::TimedOut { .. } => state.width = (state.width / 2).max(1),
+            Outcome::Refused { status: 429 | 503, retry_after } => {
+                state.width = (state.width / 2).max(1);
+                state.paused_until = retry_after.and_then(|pause| Instant::now().checked_add(pause));
+            }
+            _ => {}
+        }
+        state.grant();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_as_new(&self) -> bool {
+        self.width >= FIRST_WIDTH && self.paused_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// A place at once, or what tells when there is one.
+    fn enter(&mut self, kind: Kind, now: Instant) -> Result<Option<oneshot::Receiver<()>>, NoPlace> {
+        if let Some(left) = self.paused_until.and_then(|until| until.checked_duration_since(now))
+            && !left.is_zero()
+        {
+            return Err(NoPlace::Paused(left));
+        }
+        if self.running < self.width && self.fresh.is_empty() && self.waited.is_empty() {
+            self.start(kind);
+            return Ok(None);
+        }
+        let queue = self.queue(kind);
+        queue.retain(|waiting| !waiting.is_closed());
+        if queue.len() >= QUEUE {
+            return Err(NoPlace::Full);
+        }
+        let (sender, receiver) = oneshot::channel();
+        queue.push_back(sender);
+        self.grant();
+        Ok(Some(receiver))
+    }
+
+    fn queue(&mut self, kind: Kind) -> &mut VecDeque<oneshot::Sender<()>> {
+        match kind {
+            Kind::Fresh => &mut self.fresh,
+            Kind::Waited => &mut self.waited,
+        }
+    }
+
+    fn start(&mut self, kind: Kind) {
+        self.running += 1;
+        self.waited_running += usize::from(kind == Kind::Waited);
+    }
+
+    fn end(&mut self, kind: Kind) {
+        self.running -= 1;
+        self.waited_running -= usize::from(kind == Kind::Waited);
+        self.grant();
+    }
+
+    /// Gives the free places to those who wait for one.
+    fn grant(&mut self) {
+        while self.running < self.width {
+            let kind = self.next_kind();
+            let Some(waiting) = self.queue(kind).pop_front() else { return };
+            // Who has given up meanwhile takes no place.
+            if waiting.send(()).is_ok() {
+                self.start(kind);
+                self.fresh_is_next = kind == Kind::Waited;
+            }
+        }
+    }
+
+    /// Of a wide lane a quarter is kept for what waited; places of a narrow one go to both in turn.
+    fn next_kind(&self) -> Kind {
+        let kept = self.width / 4;
+        let prefers_waited = if kept == 0 { !self.fresh_is_next } else { self.waited_running < kept };
+        match (self.fresh.is_empty(), self.waited.is_empty()) {
+            (true, _) => Kind::Waited,
+            (false, true) => Kind::Fresh,
+            (false, false) if prefers_waited => Kind::Waited,
+            (false, false) => Kind::Fresh,
+        }
+    }
+}
+
+/// A place in a lane. Dropping it makes room for the next.
+#[derive(Debug)]
+#[must_use = "the place is free again as soon as it is dropped"]
+pub struct Place {
+    lane: Arc<Lane>,
+    kind: Kind,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.lane.lock().end(self.kind);
+    }
+}
+
+/// Who waits for a place, and may have been granted it without having looked.
+struct Waiting<'a> {
+    lane: &'a Lane,
+    kind: Kind,
+    granted: Option<oneshot::Receiver<()>>,
+}
+
+impl Waiting<'_> {
+    async fn until_granted(mut self) {
+        if let Some(granted) = &mut self.granted {
+            // Whoever drops the sender has sent, or was dropped with the lane, which we hold.
+            granted.await.ok();
+        }
+        self.granted = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(mut granted) = self.granted.take() else { return };
+        granted.close();
+        if granted.try_recv().is_ok() {
+            self.lane.lock().end(self.kind);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

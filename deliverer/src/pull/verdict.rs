@@ -1,0 +1,159 @@
+//! From the attempt to what is recorded and told of it.
+
+use std::time::Duration;
+
+use dockbell_backends::bus::Queue;
+use dockbell_backends::store::AttemptRecord;
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::webhook::Webhook;
+use jiff::Timestamp;
+
+use super::Deliverer;
+use super::way::Way;
+use crate::fleet::Finding;
+use crate::judge::{describe, judge};
+use crate::settle::excerpt;
+use crate::transport::Exchange;
+
+impl Deliverer {
+    /// Makes one attempt, and judges it.
+    pub(super) async fn attempt(&self, webhook: &Webhook, delivery: Delivery, way: &Way) -> AttemptRecord {
+        let at = self.settler.clock.now();
+        self.settler.metrics.attempt_started();
+        let span = tracing::info_span!(
+            "attempt",
+            otel.kind = "client",
+            attempt.ordinal = delivery.ordinal,
+            outcome = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty
+        );
+        let prepare = || self.attempter.attempt(webhook, &delivery);
+        let attempt = self.settler.until_done("prepare an attempt", prepare);
+        let mut exchange = tracing::Instrument::instrument(attempt, span.clone()).await;
+        way.lane.learn(&exchange.outcome);
+        exchange.outcome = self.attributed(&way.host, exchange.outcome);
+        span.record("outcome", exchange.outcome.as_str());
+        if let Some(status) = exchange.outcome.status() {
+            span.record("http.response.status_code", status);
+        }
+        self.settler.metrics.attempt_ended(webhook.format, &exchange.outcome, exchange.took);
+        self.judge(webhook, delivery, at, &exchange).await
+    }
+
+    /// The outcome with the fault where it belongs: if almost nobody can be reached, it is ours.
+    fn attributed(&self, host: &str, outcome: Outcome) -> Outcome {
+        let (outcome, finding) = self.fleet.note(host, outcome);
+        match finding {
+            Finding::Nothing => {}
+            Finding::Fault(pause) => {
+                self.settler.metrics.fleet_fault(true);
+                let pause_s = pause.as_secs();
+                tracing::error!(
+                    pause_s,
+                    "almost no receiver can be reached: this is taken for a fault of our own network, no webhook is charged, and nothing is attempted for a while"
+                );
+            }
+            Finding::Recovered => {
+                self.settler.metrics.fleet_fault(false);
+                tracing::info!("receivers answer again");
+            }
+        }
+        outcome
+    }
+
+    /// Judges what began at `at` and ends now.
+    async fn judge(&self, webhook: &Webhook, delivery: Delivery, at: Timestamp, exchange: &Exchange) -> AttemptRecord {
+        let (now, chance) = (self.settler.clock.now(), self.chance());
+        let schedule = self.settler.policy_of(webhook).schedule;
+        let verdict = judge(&schedule, &exchange.outcome, delivery.ordinal, (now, chance));
+        let verdict = self.with_room(webhook, &delivery, verdict).await;
+        self.recorded(webhook, delivery, verdict, at, exchange)
+    }
+
+    /// A retry that may not wait anywhere ends. It would hold up what must leave the queue to make room.
+    async fn with_room(&self, webhook: &Webhook, delivery: &Delivery, verdict: Verdict) -> Verdict {
+        if !matches!(verdict, Verdict::Retry { .. }) {
+            return verdict;
+        }
+        if self.settler.bus.is_full(Queue::Redeliveries) {
+            return Verdict::Expired { reason: "the queue of waiting deliveries is full".to_owned() };
+        }
+        let limit = self.settler.policy_of(webhook).custody.waiting;
+        let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+        // What was attempted before is among those that wait.
+        if delivery.ordinal == 1 && !delivery.is_parked && waiting >= limit {
+            let reason = format!("{limit} deliveries of the webhook wait, which is as many as may");
+            return Verdict::Expired { reason };
+        }
+        verdict
+    }
+
+    /// Ends a delivery without an attempt.
+    pub(super) async fn end(&self, webhook: &Webhook, delivery: Delivery, outcome: Outcome, verdict: Verdict) {
+        let exchange = Exchange { outcome, body: Vec::new(), took: Duration::ZERO };
+        let record = self.recorded(webhook, delivery, verdict, self.settler.clock.now(), &exchange);
+        self.settle(record).await;
+    }
+
+    fn recorded(
+        &self,
+        webhook: &Webhook,
+        delivery: Delivery,
+        verdict: Verdict,
+        at: Timestamp,
+        exchange: &Exchange,
+    ) -> AttemptRecord {
+        let record = AttemptRecord {
+            at,
+            took: exchange.took,
+            excerpt: excerpt(&exchange.body),
+            outcome: exchange.outcome.clone(),
+            suspension: self.settler.policy_of(webhook).suspension,
+            verdict,
+            delivery,
+        };
+        self.tell(webhook, &record, exchange);
+        record
+    }
+
+    /// Records what happened, and carries out what follows if that falls to us.
+    pub(super) async fn settle(&self, record: AttemptRecord) {
+        let (delivery, verdict) = (record.delivery.clone(), record.verdict.clone());
+        if self.settler.record(record).await {
+            self.settler.carry_out(&delivery, &verdict, false).await;
+        }
+    }
+
+    fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {
+        let metrics = &self.settler.metrics;
+        metrics.verdict_reached(&record.verdict);
+        let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
+        // A redelivery that a person asked for days later tells nothing about latency.
+        if let (Verdict::Delivered, Some(pushed_at), 0) = (&record.verdict, newest, record.delivery.request) {
+            metrics.delivered(
+                webhook.format,
+                Duration::try_from(record.at.duration_since(pushed_at)).unwrap_or_default() + exchange.took,
+            );
+        }
+        let ordinal = record.delivery.ordinal;
+        let (delivery, webhook) = (&record.delivery.id, &webhook.id);
+        match &record.verdict {
+            Verdict::Delivered => tracing::trace!(took_ms = exchange.took.as_millis(), "delivered"),
+            Verdict::Retry { at } => {
+                let outcome = describe(&exchange.outcome);
+                tracing::debug!(attempt.ordinal = ordinal, retry.at = %at, outcome, "an attempt failed");
+            }
+            Verdict::Superseded { by } => {
+                tracing::debug!(attempt.ordinal = ordinal, order = %by, "a delivery is not sent: it is superseded");
+            }
+            Verdict::Skipped { reason } => tracing::debug!(reason, "a delivery is skipped"),
+            Verdict::Expired { reason } => {
+                tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery expired");
+            }
+            Verdict::Dead { reason } => {
+                tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery was given up and is kept as a dead letter");
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What was once read from the store: believed for a while, doubted on notice, and better than nothing while the
+//! store is away.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dockbell_backends::store::StoreError;
+use moka::future::Cache;
+use tokio::time::Instant;
+
+/// How long an entry is believed if no notice comes, however it was missed.
+const BELIEVED: Duration = Duration::from_mins(1);
+/// How long an entry is kept that nobody could renew: longer than any absence of a store that is not noticed.
+const KEPT: Duration = Duration::from_hours(24);
+/// How long an old entry is taken without another question after the store did not answer.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
+/// A bounded memory.
+pub struct Remembered<K, V> {
+    entries: Cache<K, Entry<V>>,
+    /// Counts what made entries doubtful.
+    doubts: AtomicU64,
+    /// The doubts up to the last one that was about everything.
+    all_doubted: AtomicU64,
+}
+
+impl<K, V> fmt::Debug for Remembered<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remembered").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Entry<V> {
+    value: V,
+    /// None once it is doubted.
+    believed_until: Option<Instant>,
+    /// The doubts before it was read.
+    doubts: u64,
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Remembered<K, V> {
+    /// Remembers up to `entries`.
+    pub fn new(entries: u64) -> Self {
+        Self {
+            entries: Cache::builder().max_capacity(entries).time_to_live(KEPT).build(),
+            doubts: AtomicU64::new(0),
+            all_doubted: AtomicU64::new(0),
+        }
+    }
+
+    /// The value, from memory or as `read` yields it. If that fails, the value as it was last known; the error only
+    /// if it never was.
+    pub async fn get(&self, key: &K, read: impl Future<Output = Result<V, StoreError>>) -> Result<V, StoreError> {
+        let known = self.entries.get(key).await;
+        if let Some(value) = known.as_ref().and_then(|entry| self.believed(entry)) {
+            return Ok(value);
+        }
+        let doubts = self.doubts.load(Ordering::Acquire);
+        match read.await {
+            Ok(value) => {
+                self.keep(key, value.clone(), BELIEVED, doubts).await;
+                // Whoever was reading the store when a doubt came must not keep what it read.
+                if self.doubts.load(Ordering::Acquire) != doubts {
+                    self.doubt(key).await;
+                }
+                Ok(value)
+            }
+            Err(error) => {
+                let value = known.ok_or(error)?.value;
+                self.keep(key, value.clone(), UNANSWERED, doubts).await;
+                Ok(value)
+            }
+        }
+    }
+
+    /// The value as it is believed to be, without a question.
+    pub async fn peek(&self, key: &K) -> Option<V> {
+        let known = self.entries.get(key).await?;
+        self.believed(&known)
+    }
+
+    /// Remembers a value that came along with something else.
+    pub async fn put(&self, key: &K, value: V) {
+        self.keep(key, value, BELIEVED, self.doubts.load(Ordering::Acquire)).await;
+    }
+
+    /// Looks the value up again at its next use.
+    pub async fn doubt(&self, key: &K) {
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+        if let Some(entry) = self.entries.get(key).await {
+            self.entries.insert(key.clone(), Entry { believed_until: None, ..entry }).await;
+        }
+    }
+
+    /// Looks every value up again at its next use.
+    pub fn doubt_all(&self) {
+        let doubts = self.doubts.fetch_add(1, Ordering::AcqRel) + 1;
+        self.all_doubted.fetch_max(doubts, Ordering::AcqRel);
+    }
+
+    fn believed(&self, entry: &Entry<V>) -> Option<V> {
+        let is_doubted = entry.doubts < self.all_doubted.load(Ordering::Acquire);
+        let is_believed = entry.believed_until.is_some_and(|until| Instant::now() < until);
+        (is_believed && !is_doubted).then(|| entry.value.clone())
+    }
+
+    async fn keep(&self, key: &K, value: V, span: Duration, doubts: u64) {
+        let believed_until = Some(Instant::now() + span);
+        self.entries.insert(key.clone(), Entry { value, believed_until, doubts }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    async fn read(remembered: &Remembered<u8, u8>, answer: Option<u8>) -> Option<u8> {
+        let answer = answer.ok_or_else(|| StoreError("away".to_owned()));
+        remembered.get(&1, ready(answer)).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_is_believed_for_a_minute_or_until_it_is_doubted() {
+        let remembered = Remembered::new(10);
+        assert_eq!(read(&remembered, Some(1)).await, Some(1));
+        assert_eq!((read(&remembered, Some(2)).await, remembered.peek(&1).await), (Some(1), Some(1)));
+        tokio::time::advance(BELIEVED).await;
+        assert_eq!((remembered.peek(&1).await, read(&remembered, Some(2)).await), (None, Some(2)));
+        remembered.doubt(&1).await;
+        assert_eq!(read(&remembered, Some(3)).await, Some(3));
+        remembered.doubt_all();
+        assert_eq!(read(&remembered, Some(4)).await, Some(4));
+        assert_eq!(read(&remembered, Some(5)).await, Some(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_store_is_away_the_last_value_stands_and_what_was_never_read_is_unknown() {
+        let remembered = Remembered::new(10);
+        assert_eq!(read(&remembered, None).await, None);
+        read(&remembered, Some(1)).await;
+        remembered.doubt_all();
+        assert_eq!(read(&remembered, None).await, Some(1));
+        assert_eq!(read(&remembered, Some(2)).await, Some(1), "the store is not asked at each use meanwhile");
+        tokio::time::advance(UNANSWERED).await;
+        assert_eq!(read(&remembered, Some(2)).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_while_a_doubt_came_is_doubted() {
+        let remembered = Remembered::new(10);
+        let slow = async {
+            remembered.doubt(&1).await;
+            Ok(1)
+        };
+        assert_eq!(remembered.get(&1, slow).await, Ok(1));
+        assert_eq!(remembered.peek(&1).await, None);
+        let slow = async {
+            remembered.doubt_all();
+            Ok(1)
+        };
+        assert_eq!(remembered.get(&1, slow).await, Ok(1));
+        assert_eq!(remembered.peek(&1).await, None);
+    }
+}
