@@ -2,6 +2,7 @@
 
 pub mod counters;
 pub mod history;
+pub mod model;
 pub mod newest;
 pub mod parking;
 pub mod standing;
