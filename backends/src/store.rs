@@ -261,7 +261,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Records an attempt: history, health, standing, settled, newest, and whether the delivery waits, at once.
     /// Repeating a record of the same attempt id within [`SETTLED_KEPT`] changes nothing. What an outcome counts for
     /// is as [`Health::count`] says; a change of the standing is kept with its reason, and told as
-    /// [`Notice::Standing`].
+    /// [`Notice::Standing`]. A retry does not wait, if a later attempt of the same request is settled already.
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError>;
 
     /// The verdicts of those attempts that were recorded within [`SETTLED_KEPT`], in the order asked.

@@ -9,6 +9,7 @@ use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::{AttemptRecord, Store as _};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::sample;
 use rand::rngs::StdRng;
@@ -45,6 +46,7 @@ fn accepted(delivery: &Delivery) -> AttemptRecord {
         outcome: Outcome::Accepted { status: 200 },
         verdict: Verdict::Delivered,
         excerpt: None,
+        suspension: Suspension::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use dockbell_backends::store::{AttemptRecord, Health, HistoryQuery, Recorded, St
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::clock::ManualClock;
 use dockbell_testkit::sample;
@@ -34,6 +35,7 @@ fn refused(delivery: &Delivery, clock: &ManualClock) -> AttemptRecord {
         outcome: Outcome::Refused { status: 500, retry_after: None },
         verdict: Verdict::Retry { at: clock.now() + DAY },
         excerpt: None,
+        suspension: Suspension::default(),
     }
 }
 
@@ -65,7 +67,7 @@ async fn a_record_that_comes_after_its_webhook_was_removed_leaves_no_history() {
     let delivery = sample::delivery(&webhook().id, &sample::batch("a", "team/app", &["latest"]));
     let attempt = refused(&delivery, &clock);
     let recorded = store.record(&attempt).await.unwrap();
-    assert_eq!(recorded, Recorded { is_first: true, health: Health::default() });
+    assert_eq!(recorded, Recorded { is_first: true, health: Health::default(), change: None });
     assert_eq!(store.settled(&[delivery.attempt_id()]).await.unwrap(), [Some(attempt.verdict)]);
     assert!(store.history(&HistoryQuery::default()).await.unwrap().items.is_empty());
 }

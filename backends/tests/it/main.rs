@@ -52,3 +52,5 @@ mod redis_store;
 mod redis_time;
 #[cfg(test)]
 mod redis_tls;
+#[cfg(test)]
+mod schedules;

@@ -12,6 +12,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::clock::ManualClock;
@@ -65,6 +66,7 @@ pub(crate) fn failed(delivery: Delivery) -> AttemptRecord {
         outcome: Outcome::Refused { status: 500, retry_after: None },
         verdict: Verdict::Retry { at: sample::moment() + Duration::from_mins(1) },
         excerpt: None,
+        suspension: Suspension::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rules of the store, on Redis.
 
-use dockbell_testkit::conformance::store::{counters, history, newest, webhooks};
+use dockbell_testkit::conformance::store::{counters, history, newest, parking, standing, trials, webhooks};
 
 use crate::redis_harness::RedisStores;
 
@@ -147,4 +147,109 @@ async fn take_request_numbers_the_redeliveries_of_what_is_recorded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_excerpt_is_cut_to_its_limit() {
     history::an_excerpt_is_cut_to_its_limit(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_takes_the_place_of_a_removed_one_starts_anew() {
+    webhooks::a_webhook_that_takes_the_place_of_a_removed_one_starts_anew(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_keeps_failing_is_suspended_with_a_reason() {
+    standing::a_webhook_that_keeps_failing_is_suspended_with_a_reason(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_at_once_do_not_suspend() {
+    standing::failures_at_once_do_not_suspend(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_webhook_recovers_by_its_successes() {
+    standing::a_suspended_webhook_recovers_by_its_successes(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_canary_suspends_for_longer() {
+    standing::a_failed_canary_suspends_for_longer(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_makes_a_webhook_healthy() {
+    standing::a_person_makes_a_webhook_healthy(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_kept_newest_first_up_to_a_bound() {
+    standing::changes_are_kept_newest_first_up_to_a_bound(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn skipped_deliveries_are_counted_until_they_are_forgotten() {
+    standing::skipped_deliveries_are_counted_until_they_are_forgotten(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_is_granted_once() {
+    trials::a_canary_is_granted_once(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovering_webhook_has_a_few_attempts_at_once() {
+    trials::a_recovering_webhook_has_a_few_attempts_at_once(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_that_ran_out_is_granted_again() {
+    trials::a_trial_that_ran_out_is_granted_again(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_question_about_a_trial_is_answered_in_the_same_way() {
+    trials::a_repeated_question_about_a_trial_is_answered_in_the_same_way(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_delivery_waits_and_shows_why() {
+    parking::a_parked_delivery_waits_and_shows_why(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_ends_the_parking_of_its_delivery_whatever_the_clocks_say() {
+    parking::a_record_ends_the_parking_of_its_delivery_whatever_the_clocks_say(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_later_changes_is_not_parked() {
+    parking::what_has_later_changes_is_not_parked(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_delivery_that_is_given_up_withholds_nothing() {
+    parking::a_parked_delivery_that_is_given_up_withholds_nothing(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_deliveries_wait_than_may() {
+    parking::no_more_deliveries_wait_than_may(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_park_that_comes_late_brings_nothing_back() {
+    parking::a_park_that_comes_late_brings_nothing_back(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_that_is_recorded_late_does_not_wait() {
+    parking::a_retry_that_is_recorded_late_does_not_wait(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_is_counted_through_records_and_parking() {
+    parking::waiting_is_counted_through_records_and_parking(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_keeps_since_when_it_is_in_custody() {
+    parking::a_delivery_keeps_since_when_it_is_in_custody(&mut RedisStores::open().await).await;
 }

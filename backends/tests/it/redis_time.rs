@@ -10,6 +10,7 @@ use dockbell_backends::store::{
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::clock::ManualClock;
 use dockbell_testkit::redis::RedisServer;
@@ -41,6 +42,7 @@ fn refused(delivery: Delivery, clock: &ManualClock) -> AttemptRecord {
         outcome: Outcome::Refused { status: 500, retry_after: None },
         verdict: Verdict::Retry { at: clock.now() + DAY },
         excerpt: None,
+        suspension: Suspension::default(),
     }
 }
 
@@ -71,7 +73,7 @@ async fn a_record_that_comes_after_its_webhook_was_removed_leaves_no_history() {
     store.remove_webhook(&webhook().id).await.unwrap();
     let attempt = refused(owed("a", "latest"), &clock);
     let recorded = store.record(&attempt).await.unwrap();
-    assert_eq!(recorded, Recorded { is_first: true, health: Health::default() });
+    assert_eq!(recorded, Recorded { is_first: true, health: Health::default(), change: None });
     assert_eq!(store.settled(&[attempt.delivery.attempt_id()]).await.unwrap(), [Some(attempt.verdict)]);
     assert!(store.history(&HistoryQuery::default()).await.unwrap().items.is_empty());
     store.put_webhook(&webhook()).await.unwrap();

@@ -2,7 +2,11 @@
 
 pub mod counters;
 pub mod history;
+pub mod model;
 pub mod newest;
+pub mod parking;
+pub mod standing;
+pub mod trials;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -26,6 +30,7 @@ pub const RULES: &[&str] = &[
     "concurrent_patches_of_different_members_all_take_effect",
     "a_patch_makes_no_webhook",
     "a_removed_webhook_leaves_nothing_behind",
+    "a_webhook_that_takes_the_place_of_a_removed_one_starts_anew",
     "webhooks_are_listed_oldest_first_in_pages",
     "a_namespace_is_found_by_its_own_pattern_alone",
     "a_change_is_noticed_within_a_second",
@@ -37,10 +42,30 @@ pub const RULES: &[&str] = &[
     "concurrent_records_are_all_counted",
     "settled_answers_in_the_order_asked",
     "settled_expires",
+    "a_webhook_that_keeps_failing_is_suspended_with_a_reason",
+    "failures_at_once_do_not_suspend",
+    "a_suspended_webhook_recovers_by_its_successes",
+    "a_failed_canary_suspends_for_longer",
+    "a_person_makes_a_webhook_healthy",
+    "changes_are_kept_newest_first_up_to_a_bound",
+    "skipped_deliveries_are_counted_until_they_are_forgotten",
+    "a_canary_is_granted_once",
+    "a_recovering_webhook_has_a_few_attempts_at_once",
+    "a_trial_that_ran_out_is_granted_again",
+    "a_repeated_question_about_a_trial_is_answered_in_the_same_way",
     "newest_is_the_latest_order_whatever_came_last",
     "newest_counts_what_waits_and_not_what_was_given_up",
     "newest_keeps_what_was_accepted_when_a_later_one_is_given_up",
     "newest_is_not_lowered_by_what_it_superseded",
+    "a_parked_delivery_waits_and_shows_why",
+    "a_record_ends_the_parking_of_its_delivery_whatever_the_clocks_say",
+    "what_has_later_changes_is_not_parked",
+    "a_parked_delivery_that_is_given_up_withholds_nothing",
+    "no_more_deliveries_wait_than_may",
+    "a_park_that_comes_late_brings_nothing_back",
+    "a_retry_that_is_recorded_late_does_not_wait",
+    "waiting_is_counted_through_records_and_parking",
+    "a_delivery_keeps_since_when_it_is_in_custody",
     "history_is_bounded_newest_first",
     "history_pages_neither_skip_nor_repeat",
     "history_is_filtered_by_webhook_and_state",

@@ -15,7 +15,7 @@ use super::{StoreHarness, delivered, failed, given_up, record, superseded, webho
 use crate::sample;
 
 /// A delivery about `tags`, whose events came in `after` seconds after [`sample::moment`].
-fn owed(webhook: &Webhook, tags: &[&str], after: u64) -> Delivery {
+pub(super) fn owed(webhook: &Webhook, tags: &[&str], after: u64) -> Delivery {
     let mut content: Batch = sample::batch(&format!("at{after}"), "team/app", tags);
     for change in &mut content.changes {
         change.order = order(after);
@@ -23,11 +23,11 @@ fn owed(webhook: &Webhook, tags: &[&str], after: u64) -> Delivery {
     sample::delivery(&webhook.id, &content)
 }
 
-fn order(after: u64) -> Order {
+pub(super) fn order(after: u64) -> Order {
     Order::new(sample::moment() + Duration::from_secs(after), EventId::parse(&format!("e{after}")).expect("an id"))
 }
 
-async fn newest(store: &Arc<dyn Store>, webhook: &Webhook, tags: &[&str]) -> Vec<Option<Order>> {
+pub(super) async fn newest(store: &Arc<dyn Store>, webhook: &Webhook, tags: &[&str]) -> Vec<Option<Order>> {
     let content = sample::batch("any", "team/app", &["any"]);
     let tags: Vec<Tag> = tags.iter().map(|tag| Tag::parse(tag).expect("a tag")).collect();
     store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.expect("orders")

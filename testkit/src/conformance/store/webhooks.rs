@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest};
+use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest, Parked, Parking, SETTLED_KEPT, Trial};
+use dockbell_proto::health::{StandingChange, StandingWord};
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use tokio::time::timeout;
 
+use super::standing::suspend;
 use super::{StoreHarness, delivery, failed, record, webhook};
 use crate::sample;
 
@@ -24,12 +27,19 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
         registry: Some(Registry::parse("hub.test:5000").expect("a registry")),
         headers: BTreeMap::from([("authorization".to_owned(), Secret::new("Bearer \"é\""))]),
         enabled: false,
+        disabled_reason: Some("its receiver answered \"410 Gone\"".to_owned()),
+        policy: PolicyPatch { cooldown: Some(Duration::from_millis(1500)), waiting: Some(7), ..PolicyPatch::default() },
         updated_at: sample::moment() + Duration::from_micros(7),
         ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
     };
     assert_eq!(store.webhook(&webhook.id).await, Ok(None));
     store.put_webhook(&webhook).await.expect("a webhook");
-    assert_eq!(other.webhook(&webhook.id).await, Ok(Some(webhook)));
+    assert_eq!(other.webhook(&webhook.id).await, Ok(Some(webhook.clone())));
+    let enabled = WebhookPatch { enabled: Some(true), policy: Some(PolicyPatch::default()), ..WebhookPatch::default() };
+    let patched = other.patch_webhook(&webhook.id, &enabled, webhook.updated_at).await;
+    let expected = Webhook { enabled: true, disabled_reason: None, policy: PolicyPatch::default(), ..webhook };
+    assert_eq!(patched, Ok(Some(expected.clone())));
+    assert_eq!(store.webhook(&expected.id).await, Ok(Some(expected)));
 }
 
 /// Putting is idempotent, and a change of settings is no reason to forget how the receiver fares.
@@ -96,6 +106,49 @@ pub async fn a_removed_webhook_leaves_nothing_behind(harness: &mut dyn StoreHarn
     let tags = [content.changes.first().expect("a change").tag.clone()];
     let newest = other.newest(&gone.id, (&content.registry, &content.repository), &tags).await;
     assert_eq!(newest, Ok(vec![None]));
+}
+
+/// Of a webhook that was removed meanwhile nothing is noted, and one that takes its place starts anew: no counters,
+/// nothing that waits, no changes, no attempt under way.
+pub async fn a_webhook_that_takes_the_place_of_a_removed_one_starts_anew(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let gone = webhook(&store, 1).await;
+    let trial = |id| Trial {
+        webhook: gone.id.clone(),
+        attempt: delivery(&gone, id, "1.0").attempt_id(),
+        until: harness.now() + Duration::from_hours(1),
+        trickle: 1,
+    };
+    let parking = |id| Parking {
+        delivery: delivery(&gone, id, "1.0"),
+        at: harness.now(),
+        until: harness.now() + Duration::from_mins(1),
+        reason: "its lane is full".to_owned(),
+        limit: 100,
+    };
+    let change = StandingChange { at: harness.now(), standing: StandingWord::Disabled, reason: "for now".to_owned() };
+    suspend(harness, &gone).await;
+    harness.advance(Duration::from_mins(1)).await;
+    assert_eq!(store.begin_trial(&trial("canary")).await, Ok(true));
+    store.remove_webhook(&gone.id).await.expect("a removal");
+    assert_eq!(other.park(&parking("late")).await, Ok(Parked::Waits(Health::default())));
+    other.keep_change(&gone.id, &change).await.expect("an answer");
+    other.begin_trial(&trial("late")).await.expect("an answer");
+    other.forget_skipped(&gone.id).await.expect("an answer");
+    other.reset_health(&gone.id).await.expect("an answer");
+    assert_eq!(other.delivery(&parking("late").delivery.id).await, Ok(None));
+
+    store.put_webhook(&gone).await.expect("a webhook");
+    assert_eq!(other.health(&gone.id).await, Ok(Health::default()));
+    assert_eq!(other.changes_of(&gone.id).await, Ok(vec![]));
+    harness.advance(SETTLED_KEPT).await;
+    let recorded = suspend(harness, &gone).await;
+    assert_eq!(
+        recorded.last().map(|last| (last.health.waiting, last.health.standing.as_str())),
+        Some((2, "suspended"))
+    );
+    harness.advance(Duration::from_mins(1)).await;
+    assert_eq!(other.begin_trial(&trial("next")).await, Ok(true));
 }
 
 /// Pages are stable while webhooks come and go; a cursor that no page said counts as none.
