@@ -45,14 +45,14 @@ pub fn start(
     lifecycle: &Lifecycle,
 ) -> Result<(), TransportError> {
     let Surroundings { bus, store, clock, rng } = surroundings;
-    let transport = Transport::new(&settings.policy, settings.deadlines, Arc::clone(&clock))?;
+    let transport = Transport::new(&settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
     let deliverer = Arc::new(Deliverer {
-        attempter: Attempter { directory, policy: Arc::clone(&settings.policy), transport, clock: Arc::clone(&clock) },
+        attempter: Attempter { directory, policy: Arc::clone(&settings.targets), transport, clock: Arc::clone(&clock) },
         settler: Settler { bus, store, clock, metrics: Metrics::new(meter) },
-        schedule: settings.schedule.clone(),
+        schedule: settings.policy.schedule.clone(),
         rng: Mutex::new(rng),
         under_way: UnderWay::default(),
     });

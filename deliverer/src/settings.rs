@@ -1,13 +1,15 @@
 //! The deliverer's settings.
 
+mod policy;
+
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
-use dockbell_chassis::config::{Reader, parse_duration};
+use dockbell_chassis::config::Reader;
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
-use dockbell_proto::policy::RetrySchedule;
+use dockbell_proto::policy::Policy;
 
 use crate::pull::Share;
 use crate::transport::Deadlines;
@@ -16,11 +18,11 @@ use crate::transport::Deadlines;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which addresses may be reached.
-    pub policy: Arc<AddressPolicy>,
+    pub targets: Arc<AddressPolicy>,
     /// How long an attempt may take.
     pub deadlines: Deadlines,
-    /// When a failed delivery is attempted again.
-    pub schedule: RetrySchedule,
+    /// The delivery policy of webhooks that have none of their own.
+    pub policy: Policy,
     /// How much of the fresh batches is worked on at once.
     pub fresh: Share,
     /// How much of the waiting deliveries is worked on at once.
@@ -33,9 +35,9 @@ impl Settings {
         let allowed = "networks with optional ports, such as 10.1.0.0/16 or 127.0.0.1:9000";
         let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
         Self {
-            policy: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
             deadlines: read_deadlines(reader),
-            schedule: read_schedule(reader),
+            policy: policy::read(reader),
             fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 256), ("delivery.prefetch", 512)),
             waiting: read_share(
                 reader,
@@ -59,17 +61,6 @@ fn read_deadlines(reader: &mut Reader) -> Deadlines {
         reader.reject("delivery.connect_timeout", "must be more than 0s and at most delivery.timeout");
     }
     Deadlines { connect, total }
-}
-
-fn read_schedule(reader: &mut Reader) -> RetrySchedule {
-    let key = "delivery.schedule";
-    let Some(pauses) = reader.get_list(key, "durations, such as 5s, 30s, 5m", parse_duration) else {
-        return RetrySchedule::default();
-    };
-    RetrySchedule::new(pauses).unwrap_or_else(|error| {
-        reader.reject(key, error.to_string());
-        RetrySchedule::default()
-    })
 }
 
 fn read_share(

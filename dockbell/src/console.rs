@@ -52,7 +52,7 @@ impl Service {
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
-        let policy = dockbell_deliverer::settings::Settings::read(reader).policy;
+        let policy = dockbell_deliverer::settings::Settings::read(reader).targets;
         Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, policy })
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool)) -> Result<(
     settings.admin_listen = if keeps.1 { settings.admin_listen } else { any_port };
     "warn".clone_into(&mut settings.telemetry.log_filter);
     let receiver = Receiver::bind().await.map_err(UpError::Listen)?;
-    settings.deliverer.policy = Arc::new(policy(receiver.address())?);
+    settings.deliverer.targets = Arc::new(policy(receiver.address())?);
     let data = settings.data.display().to_string();
     settings.servers = None;
     let house = House::set_up(settings).await?;
