@@ -1,13 +1,15 @@
 //! The deliverer's settings.
 
+mod policy;
+
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
-use dockbell_chassis::config::{Reader, parse_duration};
+use dockbell_chassis::config::Reader;
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
-use dockbell_proto::policy::{Policy, RetrySchedule};
+use dockbell_proto::policy::Policy;
 
 use crate::pull::Share;
 use crate::transport::Deadlines;
@@ -35,7 +37,7 @@ impl Settings {
         Self {
             targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
             deadlines: read_deadlines(reader),
-            policy: read_policy(reader),
+            policy: policy::read(reader),
             fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 1024), ("delivery.prefetch", 2048)),
             waiting: read_share(
                 reader,
@@ -59,21 +61,6 @@ fn read_deadlines(reader: &mut Reader) -> Deadlines {
         reader.reject("delivery.connect_timeout", "must be more than 0s and at most delivery.timeout");
     }
     Deadlines { connect, total }
-}
-
-fn read_policy(reader: &mut Reader) -> Policy {
-    Policy { schedule: read_schedule(reader), ..Policy::default() }
-}
-
-fn read_schedule(reader: &mut Reader) -> RetrySchedule {
-    let key = "delivery.schedule";
-    let Some(pauses) = reader.get_list(key, "durations, such as 5s, 30s, 5m", parse_duration) else {
-        return RetrySchedule::default();
-    };
-    RetrySchedule::new(pauses).unwrap_or_else(|error| {
-        reader.reject(key, error.to_string());
-        RetrySchedule::default()
-    })
 }
 
 fn read_share(
