@@ -137,6 +137,9 @@ mod tests {
                 Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
                 Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),
                 Verdict::Superseded { .. } => prop_assert_eq!(outcome, superseded()),
+                Verdict::Expired { .. } | Verdict::Skipped { .. } => {
+                    prop_assert!(matches!(outcome, Outcome::Withheld { .. }), "{:?}", outcome);
+                }
             }
         }
     }

@@ -47,7 +47,8 @@ async fn waiting(store: &Arc<dyn Store>, webhook: &Webhook) -> u32 {
 pub async fn a_parked_delivery_waits_and_shows_why(harness: &mut dyn StoreHarness) {
     let (store, other) = harness.stores();
     let owner = webhook(&store, 1).await;
-    let owed = delivery(&owner, "a", "1.0").put_off(harness.now() + Duration::from_secs(7));
+    let not_before = Some(harness.now() + Duration::from_secs(7));
+    let owed = Delivery { not_before, ..delivery(&owner, "a", "1.0") };
     let first = parking(&owed, harness.now());
     let expected = Health { waiting: 1, ..Health::default() };
     assert_eq!(park(&store, &first).await, Parked::Waits(expected.clone()));
