@@ -6,23 +6,29 @@
 
 mod bus;
 mod consumer;
-mod counters;
 mod dead;
 mod delayed;
+mod enter;
 mod file;
 mod history;
 mod mailbox;
 mod messages;
+mod newest;
 mod page;
+mod park;
 mod queue;
 mod reader;
 mod receipt;
 mod record;
 mod repositories;
 mod rows;
+mod settled;
+mod standing;
 mod status;
 mod store;
 mod sweep;
+mod trials;
+mod waiting;
 mod webhooks;
 mod writer;
 

@@ -12,7 +12,8 @@ use crate::store::{AttemptEntry, DeliveryRecord, HistoryQuery, Page};
 use super::page::{self, Place};
 use super::rows;
 
-const COLUMNS: &str = "id, webhook, request, ordinal, not_before, content, state, first_at, last_at, next_at";
+const COLUMNS: &str = "id, webhook, request, ordinal, not_before, content, state, first_at, last_at, next_at,
+    custody_since, parked_because";
 
 /// The deliveries that the query asks for and that have not expired, which is after `until`.
 ///
@@ -73,14 +74,14 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
             ordinal: row.get(3)?,
             not_before: rows::optional_time(row, 4)?,
             is_parked: false,
-            first_at: None,
+            first_at: rows::optional_time(row, 10)?,
             content: rows::json(row, 5)?,
         },
         state: rows::parsed(row, 6, |name| DeliveryState::parse(name).ok_or_else(|| format!("{name} is no state")))?,
         first_at: rows::time(row, 7)?,
         last_at: rows::time(row, 8)?,
         next_at: rows::optional_time(row, 9)?,
-        parked_because: None,
+        parked_because: row.get(11)?,
         attempts: Vec::new(),
     })
 }

@@ -38,6 +38,21 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError(format!("a value has no JSON form: {error}")))
 }
 
+/// The same within a transaction.
+pub(super) fn json_column<T: Serialize>(value: &T) -> rusqlite::Result<String> {
+    to_json(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// A time as a column holds it.
+pub(super) fn at(time: Timestamp) -> i64 {
+    time.as_microsecond()
+}
+
+/// The time that a column holds.
+pub(super) fn moment(at: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(at).map_err(|problem| unreadable(0, problem))
+}
+
 /// The column of a time.
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|problem| unreadable(column, problem))

@@ -19,9 +19,10 @@ use crate::store::{
     Store, StoreError, Trial,
 };
 
+use super::park::{Note, park};
 use super::record::{Entry, record};
 use super::status::Failure;
-use super::{Embedded, counters, history, repositories, webhooks};
+use super::{Embedded, history, newest, repositories, settled, standing, trials, webhooks};
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
@@ -37,15 +38,21 @@ impl Embedded {
         Ok(self.reader.read(read).await?)
     }
 
-    /// What tells those who listen about a change, once it is durable.
-    fn announce(&self, id: WebhookId) -> impl FnOnce(Vec<Pattern>) + Send + 'static {
+    /// What tells those who listen, once something is durable.
+    fn teller(&self) -> impl FnOnce(Notice) + Send + 'static {
         let notices: Arc<Mutex<Option<broadcast::Sender<Notice>>>> = Arc::clone(&self.notices);
-        move |patterns| {
+        move |notice| {
             if let Some(sender) = &*notices.lock().unwrap_or_else(PoisonError::into_inner) {
                 // It fails when nobody listens.
-                drop(sender.send(Notice::Webhook { id, patterns }));
+                drop(sender.send(notice));
             }
         }
+    }
+
+    /// The same about a webhook that was changed.
+    fn announce(&self, id: WebhookId) -> impl FnOnce(Vec<Pattern>) + Send + 'static {
+        let tell = self.teller();
+        move |patterns| tell(Notice::Webhook { id, patterns })
     }
 }
 
@@ -131,41 +138,54 @@ impl Store for Embedded {
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
         let (entry, kept) = (Entry::new(attempt)?, self.kept.clone());
-        Ok(self.writer.write(move |file| record(file, &entry, kept.now()), |_| ()).await?)
+        let (tell, id) = (self.teller(), attempt.delivery.webhook.clone());
+        let committed = move |recorded: &Recorded| {
+            if recorded.change.is_some() {
+                tell(Notice::Standing { id });
+            }
+        };
+        Ok(self.writer.write(move |file| record(file, &entry, kept.now()), committed).await?)
     }
 
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         let (attempts, now) = (attempts.to_vec(), self.kept.now());
-        self.look(move |file| counters::settled(file, &attempts, now)).await
+        self.look(move |file| settled::verdicts(file, &attempts, now)).await
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
+        let (webhook, now) = (webhook.clone(), self.kept.now());
+        self.look(move |file| standing::health(file, &webhook, now)).await
+    }
+
+    async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
+        let (note, kept) = (Note::new(parking)?, self.kept.clone());
+        Ok(self.writer.write(move |file| park(file, &note, kept.now()), |_| ()).await?)
+    }
+
+    async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError> {
+        let (trial, kept) = (trial.clone(), self.kept.clone());
+        Ok(self.writer.write(move |file| trials::begin(file, &trial, kept.now()), |_| ()).await?)
+    }
+
+    async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        let (tell, id, webhook) = (self.teller(), webhook.clone(), webhook.clone());
+        let committed = move |(): &()| tell(Notice::Standing { id });
+        Ok(self.writer.write(move |file| standing::reset(file, &webhook), committed).await?)
+    }
+
+    async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let webhook = webhook.clone();
-        self.look(move |file| counters::health(file, &webhook)).await
+        Ok(self.writer.write(move |file| standing::forget_skipped(file, &webhook), |()| ()).await?)
     }
 
-    async fn park(&self, _parking: &Parking) -> Result<Parked, StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn keep_change(&self, webhook: &WebhookId, change: &StandingChange) -> Result<(), StoreError> {
+        let (webhook, change) = (webhook.clone(), change.clone());
+        Ok(self.writer.write(move |file| standing::keep_change(file, &webhook, &change), |()| ()).await?)
     }
 
-    async fn begin_trial(&self, _trial: &Trial) -> Result<bool, StoreError> {
-        Err(StoreError("not yet".to_owned()))
-    }
-
-    async fn reset_health(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
-    }
-
-    async fn forget_skipped(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
-    }
-
-    async fn keep_change(&self, _webhook: &WebhookId, _change: &StandingChange) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
-    }
-
-    async fn changes_of(&self, _webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn changes_of(&self, webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
+        let webhook = webhook.clone();
+        self.look(move |file| standing::changes(file, &webhook)).await
     }
 
     async fn newest(
@@ -176,7 +196,7 @@ impl Store for Embedded {
     ) -> Result<Vec<Option<Order>>, StoreError> {
         let (webhook, registry, repository) = (webhook.clone(), registry.clone(), repository.clone());
         let (tags, now) = (tags.to_vec(), self.kept.now());
-        self.look(move |file| counters::newest(file, &webhook, (&registry, &repository), &tags, now)).await
+        self.look(move |file| newest::of(file, &webhook, (&registry, &repository), &tags, now)).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

@@ -21,6 +21,10 @@ const SETTLED: &str = "DELETE FROM settled WHERE (delivery, request, ordinal) IN
     (SELECT delivery, request, ordinal FROM settled WHERE expires_at <= ?1 LIMIT ?2)";
 const NEWEST: &str = "DELETE FROM newest WHERE (webhook, registry, repository, tag, waits) IN
     (SELECT webhook, registry, repository, tag, waits FROM newest WHERE expires_at <= ?1 LIMIT ?2)";
+const WAITING: &str = "DELETE FROM waiting WHERE (webhook, delivery) IN
+    (SELECT webhook, delivery FROM waiting WHERE expires_at <= ?1 LIMIT ?2)";
+const TRIALS: &str = "DELETE FROM trials WHERE (webhook, delivery, request, ordinal) IN
+    (SELECT webhook, delivery, request, ordinal FROM trials WHERE expires_at <= ?1 LIMIT ?2)";
 const DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE last_at <= ?1 LIMIT ?2)";
 const DEAD: &str = "DELETE FROM dead WHERE position IN (SELECT position FROM dead WHERE at <= ?1 LIMIT ?2)";
 
@@ -66,9 +70,15 @@ impl Write for Sweep {
     fn run(&mut self, file: &Connection) -> rusqlite::Result<()> {
         let kept = &self.kept;
         self.is_full = false;
-        for (sql, until) in
-            [(SETTLED, kept.now()), (NEWEST, kept.now()), (DELIVERIES, kept.history_until()), (DEAD, kept.dead_until())]
-        {
+        let now = kept.now();
+        for (sql, until) in [
+            (SETTLED, now),
+            (NEWEST, now),
+            (WAITING, now),
+            (TRIALS, now),
+            (DELIVERIES, kept.history_until()),
+            (DEAD, kept.dead_until()),
+        ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
         }
@@ -104,14 +114,16 @@ mod tests {
         let kept = Kept { clock: Arc::new(SystemClock), limits: EmbeddedLimits::default() };
         let now = kept.now();
         file.execute_batch(&format!(
-            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0);
+            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0, NULL, '{{}}');
              WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {STEP} + 10)
              INSERT INTO settled SELECT 'old' || i, 0, 1, '', 5 FROM n;
              INSERT INTO settled VALUES ('young', 0, 1, '', {now} + 1000000000);
              INSERT INTO newest VALUES ('wh_1', 'r', 'a', 'old', 0, '', 5), ('wh_1', 'r', 'a', 'young', 0, '', {now} + 1000000000);
-             INSERT INTO deliveries VALUES ('old', 'wh_1', 0, 'dead', 5, 5, NULL, 0, 1, NULL, ''),
-                 ('young', 'wh_1', 0, 'dead', 5, {now}, NULL, 0, 1, NULL, '');
+             INSERT INTO deliveries VALUES ('old', 'wh_1', 0, 'dead', 5, 5, NULL, 0, 1, NULL, '', NULL, NULL),
+                 ('young', 'wh_1', 0, 'dead', 5, {now}, NULL, 0, 1, NULL, '', NULL, NULL);
              INSERT INTO attempts VALUES ('old', 0, 1, 5, 0, '', '', NULL), ('young', 0, 1, 5, 0, '', '', NULL);
+             INSERT INTO waiting VALUES ('wh_1', 'old', 5), ('wh_1', 'young', {now} + 1000000000);
+             INSERT INTO trials VALUES ('wh_1', 'old', 0, 1, 5), ('wh_1', 'young', 0, 1, {now} + 1000000000);
              INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');"
         ))
         .unwrap();
@@ -125,8 +137,10 @@ mod tests {
         sweep.run(&file).unwrap();
         sweep.finish(Ok(()));
         assert!(!again.load(Ordering::Relaxed));
-        for table in ["settled", "newest", "deliveries", "attempts", "dead"] {
+        for table in ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead"] {
             assert_eq!(count(&file, table), 1, "{table}");
         }
+        let counted: i64 = file.query_row("SELECT waiting FROM health", [], |row| row.get(0)).unwrap();
+        assert_eq!(counted, 1, "what was swept is counted no more");
     }
 }

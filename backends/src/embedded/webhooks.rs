@@ -16,30 +16,34 @@ use crate::store::{Page, PageRequest};
 use super::page::{self, Place};
 use super::rows;
 
-const COLUMNS: &str = "id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at";
+const COLUMNS: &str = "id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at,
+    disabled_reason, policy";
 
 /// Makes or replaces a webhook, and says which patterns it had before and has now. Its health and history
 /// stay, which a plain REPLACE would remove.
 pub(super) fn put(file: &Connection, webhook: &Webhook) -> rusqlite::Result<Vec<Pattern>> {
     let before = find(file, &webhook.id)?.map(|before| before.pattern);
-    let sql = "INSERT INTO webhooks (id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-               ON CONFLICT (id) DO UPDATE SET name = ?2, pattern = ?3, registry = ?4, url = ?5, format = ?6, headers = ?7,
-               secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11";
+    let sql = format!(
+        "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (id) DO UPDATE SET name = ?2, pattern = ?3, registry = ?4, url = ?5, format = ?6, headers = ?7,
+         secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11, disabled_reason = ?12, policy = ?13"
+    );
     let headers: BTreeMap<&str, &str> =
         webhook.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-    file.prepare_cached(sql)?.execute(params![
+    file.prepare_cached(&sql)?.execute(params![
         webhook.id.as_str(),
         webhook.name,
         webhook.pattern.to_string(),
         webhook.registry.as_ref().map(Registry::as_str),
         webhook.url.expose(),
         webhook.format.as_str(),
-        rows::to_json(&headers).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+        rows::json_column(&headers)?,
         webhook.secret.expose(),
         webhook.enabled,
-        webhook.created_at.as_microsecond(),
-        webhook.updated_at.as_microsecond(),
+        rows::at(webhook.created_at),
+        rows::at(webhook.updated_at),
+        webhook.disabled_reason,
+        rows::json_column(&webhook.policy)?,
     ])?;
     let now = webhook.pattern.clone();
     Ok(before.into_iter().filter(|before| *before != now).chain([now.clone()]).collect())
@@ -63,6 +67,11 @@ pub(super) fn remove(file: &Connection, id: &WebhookId) -> rusqlite::Result<Opti
     let before = find(file, id)?.map(|before| before.pattern);
     file.prepare_cached("DELETE FROM webhooks WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(before)
+}
+
+/// Whether there is a webhook of this id.
+pub(super) fn exists(file: &Connection, id: &WebhookId) -> rusqlite::Result<bool> {
+    file.prepare_cached("SELECT 1 FROM webhooks WHERE id = ?1")?.exists([id.as_str()])
 }
 
 /// The webhook of this id.
@@ -104,8 +113,8 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         secret: rows::parsed(row, 7, SigningSecret::parse)?,
         enabled: row.get(8)?,
-        disabled_reason: None,
-        policy: dockbell_proto::policy::PolicyPatch::default(),
+        disabled_reason: row.get(11)?,
+        policy: rows::json(row, 12)?,
         created_at: rows::time(row, 9)?,
         updated_at: rows::time(row, 10)?,
     })

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use dockbell_backends::bus::{Bus as _, BusError, PublishError, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
-use dockbell_backends::store::{PageRequest, Store as _};
+use dockbell_backends::store::{Health, HistoryQuery, PageRequest, Store as _};
+use dockbell_proto::ids::DeliveryId;
+use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::sample;
 use dockbell_testkit::wait::until;
@@ -84,7 +86,44 @@ async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() 
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
     assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
+    let folder = TempDir::new().unwrap();
+    let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
+    file.execute_batch(include_str!("../../src/embedded/schema-1.sql")).unwrap();
+    file.execute_batch(include_str!("../../src/embedded/schema-2.sql")).unwrap();
+    let webhook = sample::webhook(1, "team/app", Format::Batch, "https://receiver.test/");
+    let content = sample::batch("e", "team/app", &["1"]);
+    let (one, two) = (DeliveryId::from_random([1; 16]), DeliveryId::from_random([2; 16]));
+    let (id, secret, json) = (&webhook.id, webhook.secret.expose(), serde_json::to_string(&content).unwrap());
+    let at = sample::moment().as_microsecond();
+    let held = format!(
+        "INSERT INTO webhooks VALUES ('{id}', 'n', 'team/app', NULL, 'https://receiver.test/', 'batch', '{{}}', '{secret}', 1, {at}, {at});
+         INSERT INTO health VALUES ('{id}', 2, {at}, NULL);
+         INSERT INTO deliveries VALUES ('{one}', '{id}', 0, 'retrying', {at}, {at}, {at}, 0, 1, NULL, '{json}'),
+             ('{two}', '{id}', 0, 'delivered', {at}, {at}, NULL, 0, 1, NULL, '{json}');"
+    );
+    file.execute_batch(&held).unwrap();
+    file.pragma_update(None, "user_version", 2).unwrap();
+    drop(file);
+    for _ in 0..2 {
+        let store = open(folder.path(), EmbeddedLimits::default());
+        let moment = Some(sample::moment());
+        let failed = Health { consecutive_failures: 2, failing_since: moment, failed_at: moment, ..Health::default() };
+        assert_eq!(store.health(id).await, Ok(Health { waiting: 1, ..failed }));
+        let found = store.webhook(id).await.unwrap().unwrap();
+        assert_eq!((found.disabled_reason, found.policy), (None, PolicyPatch::default()));
+        let query = HistoryQuery { page: PageRequest { after: None, limit: 10 }, ..HistoryQuery::default() };
+        let history = store.history(&query).await.unwrap().items;
+        assert_eq!(history.len(), 2);
+        assert!(history.iter().all(|shown| shown.delivery.first_at.is_none() && shown.parked_because.is_none()));
+        store.close().await;
+    }
+    let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 3);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_full_disk_refuses_publishes_and_nothing_else_and_recovers() {
     assert!(store.trouble().borrow().as_ref().is_some_and(|trouble| trouble.contains("full")));
     let depth = store.depth(Queue::Events).await.unwrap();
     assert_eq!(depth.messages, published, "what was refused does not count");
-    assert!(store.publish_after(Queue::Events, outgoing("l", vec![0; 10_000]), Duration::ZERO).await.is_err());
+    assert!(store.publish_after(Queue::Events, outgoing("l", vec![0; 20_000]), Duration::ZERO).await.is_err());
     assert_eq!(store.webhooks(&PageRequest { after: None, limit: 1 }).await.unwrap().items, [webhook]);
 
     // Acks in one group with publishes that do not fit take effect all the same.

@@ -59,6 +59,24 @@ async fn newest_is_kept_for_as_long_as_a_delivery_may_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_whose_end_was_lost_counts_as_waiting_for_eight_days() {
+    let (folder, clock) = (TempDir::new().unwrap(), clock());
+    let store = open_at(folder.path(), &clock);
+    store.put_webhook(&webhook()).await.unwrap();
+    let delivery = |id| sample::delivery(&webhook().id, &sample::batch(id, "team/app", &["latest"]));
+    store.record(&refused(&delivery("lost"), &clock)).await.unwrap();
+    clock.advance((8 * DAY).saturating_sub(Duration::from_secs(1)));
+    let waiting = async || store.health(&webhook().id).await.unwrap().waiting;
+    assert_eq!(waiting().await, 1);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(waiting().await, 0);
+    for id in ["another", "lost"] {
+        store.record(&refused(&delivery(id), &clock)).await.unwrap();
+    }
+    assert_eq!(waiting().await, 2, "it comes in again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_comes_after_its_webhook_was_removed_leaves_no_history() {
     let (folder, clock) = (TempDir::new().unwrap(), clock());
     let store = open_at(folder.path(), &clock);

@@ -39,7 +39,7 @@ fn suspension() -> impl Strategy<Value = Suspension> {
         failures: 3,
         span: Duration::from_secs(5),
         cooldown: Duration::from_secs(20),
-        longest_cooldown: Duration::from_secs(60),
+        longest_cooldown: Duration::from_mins(1),
         trickle: 2,
         ..Suspension::default()
     };

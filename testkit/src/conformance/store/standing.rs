@@ -68,7 +68,7 @@ pub async fn a_webhook_that_keeps_failing_is_suspended_with_a_reason(harness: &m
         (next_standing(&mut here).await, next_standing(&mut there).await),
         (failing.id.clone(), failing.id.clone())
     );
-    assert_eq!(changes(&other, &failing.id).await, [change.clone()]);
+    assert_eq!(changes(&other, &failing.id).await, std::slice::from_ref(&change));
     assert_eq!(other.health(&failing.id).await, Ok(last.health.clone()));
 
     let again = failed(&Delivery { ordinal: 3, ..delivery(&failing, "one", "1.0") }, began);

@@ -1,0 +1,60 @@
+//! The note of a delivery that waits without having been attempted.
+
+use dockbell_proto::outcome::DeliveryState;
+use rusqlite::Connection;
+
+use crate::store::{Parked, Parking, StoreError};
+
+use super::{enter, newest, rows, settled, standing, waiting, webhooks};
+
+/// A delivery that is to be parked, with its column.
+#[derive(Debug)]
+pub(super) struct Note {
+    parking: Parking,
+    content: String,
+}
+
+impl Note {
+    pub(super) fn new(parking: &Parking) -> Result<Self, StoreError> {
+        Ok(Self { content: rows::to_json(&parking.delivery.content)?, parking: parking.clone() })
+    }
+}
+
+/// Parks the delivery, as of `now`. A note that comes after an attempt of the delivery, or after the removal of its
+/// webhook, changes nothing.
+pub(super) fn park(file: &Connection, note: &Note, now: i64) -> rusqlite::Result<Parked> {
+    let Parking { delivery, limit, .. } = &note.parking;
+    let health = || standing::health(file, &delivery.webhook, now);
+    let is_late = settled::is_settled_from(file, delivery, delivery.ordinal, now)?;
+    if is_late || !webhooks::exists(file, &delivery.webhook)? {
+        return health().map(Parked::Waits);
+    }
+    // What a person asked for is sent in any case.
+    if delivery.request == 0
+        && let Some(by) = newest::later(file, delivery, now)?
+    {
+        return Ok(Parked::Superseded { by });
+    }
+    let before = health()?;
+    if before.waiting >= *limit && !waiting::contains(file, delivery, now)? {
+        return Ok(Parked::Full(before));
+    }
+    write(file, note, now)?;
+    health().map(Parked::Waits)
+}
+
+fn write(file: &Connection, note: &Note, now: i64) -> rusqlite::Result<()> {
+    let Parking { delivery, at, until, reason, .. } = &note.parking;
+    let entry = enter::Entry {
+        delivery,
+        content: &note.content,
+        state: DeliveryState::Parked,
+        at: rows::at(*at),
+        next_at: Some(rows::at(*until)),
+        parked_because: Some(reason),
+    };
+    enter::parked(file, &entry)?;
+    enter::trim(file, &delivery.webhook)?;
+    waiting::enter(file, delivery, now)?;
+    newest::raise(file, delivery, newest::Because::Waits, now)
+}
