@@ -92,10 +92,10 @@ pub async fn a_superseded_delivery_leaves_the_counters_alone(harness: &mut dyn S
     let attempt = superseded(&older.retried(harness.now()), harness.now() + Duration::from_secs(1), by);
     let recorded = record(&store, &attempt).await;
     assert!(recorded.is_first);
-    assert_eq!(recorded.health, before);
+    assert_eq!(recorded.health, Health { waiting: 1, ..before }, "it waits no more");
     let again = record(&other, &attempt).await;
     assert!(!again.is_first);
-    assert_eq!(store.health(&failing.id).await, Ok(before));
+    assert_eq!(store.health(&failing.id).await, Ok(recorded.health));
     assert_eq!(other.settled(&[attempt.delivery.attempt_id()]).await, Ok(vec![Some(attempt.verdict.clone())]));
     let found = other.delivery(&older.id).await.expect("an answer").expect("a delivery");
     assert_eq!((found.state, found.next_at, found.attempts.len()), (DeliveryState::Superseded, None, 2));
