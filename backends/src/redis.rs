@@ -13,7 +13,7 @@
 //! | `webhooks-by-age` | sorted set | `<place>`: time made and id |
 //! | `webhooks-by-pattern` | sorted set | `<pattern>\n<place>` |
 //! | `removed` | sorted set | tombstones: the id by the time of its removal |
-//! | `changes` | stream | `revision`, `webhook`, `patterns` of about the last 10,000 changes |
+//! | `changes` | stream | `revision`, and `webhook` and `patterns`, or `standing`, of about the last 10,000 changes |
 //! | `repositories` | hash | when `<registry> <repository>` was first seen |
 //!
 //! In the database of counters, which may be the same, and whose loss only delays what follows from failures:
@@ -22,13 +22,16 @@
 //! |---|---|---|
 //! | `settled:<attempt>` | string | `<expiry> <verdict>` |
 //! | `gone:<webhook>` | string | tombstone: nothing is counted any more |
-//! | `health:<webhook>` | hash | `failures`, `since`, `succeeded` |
+//! | `health:<webhook>` | hash | the counters, as `lua/health.lua` lists them |
+//! | `waiting:<webhook>` | sorted set | its deliveries that wait, by the time at which they cannot any more |
+//! | `trials:<webhook>` | sorted set | attempts that are under way while it is not healthy, by their expiry |
+//! | `standings:<webhook>` | list | the changes of its standing, newest first |
 //! | `newest:<webhook>` | hash | `<expiry> <order>` by `<registry> <repository> <tag>` |
 //! | `newest-until:<webhook>` | sorted set | the fields of it by their expiry |
 //! | `delivery:<delivery>` | hash | the delivery as it stood before its last attempt |
 //! | `attempts:<delivery>` | hash | its attempts by `<request>.<ordinal>` |
 //! | `history:<webhook>` | sorted set | the places of its deliveries |
-//! | `history`, `delivered`, `retrying`, `dead` | sorted sets | the places of all deliveries, and of those in a state |
+//! | `history`, `delivered`, `retrying`, … | sorted sets | the places of all deliveries, and of those in each state |
 //! | `history-until` | sorted set | the places by the time of the last attempt |
 //!
 //! What expires carries the time at which it does by the clock of who wrote it, and is hidden from then on;
@@ -43,16 +46,19 @@ mod config;
 mod counters;
 mod document;
 mod endpoint;
+mod entering;
 mod history;
 mod keeper;
 mod link;
 mod marker;
 mod notices;
 mod page;
+mod park;
 mod persistence;
 mod record;
 mod scripts;
 mod side;
+mod standing;
 mod stats;
 mod store;
 mod trouble;
@@ -62,6 +68,7 @@ mod webhooks;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dockbell_proto::clock::Clock;
+use dockbell_proto::ids::WebhookId;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -166,6 +173,14 @@ impl RedisStore {
 
     fn webhooks(&self) -> Webhooks<'_> {
         Webhooks { side: &self.settings, scripts: &self.scripts }
+    }
+
+    /// Tells the others that a standing changed. They look it up themselves if this fails, a little later; so what
+    /// was counted has not failed. It takes as long as an answer may, at most.
+    async fn tell_standing(&self, webhook: &WebhookId) {
+        if let Err(error) = self.webhooks().tell_standing(webhook).await {
+            tracing::debug!(webhook.id = %webhook, %error, "a change of standing was not told");
+        }
     }
 
     fn counted(&self) -> Counted<'_> {

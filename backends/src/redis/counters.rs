@@ -1,7 +1,8 @@
 //! What the record of attempts left behind: settled, health and newest.
 
 use dockbell_proto::batch::Batch;
-use dockbell_proto::ids::{AttemptId, WebhookId};
+use dockbell_proto::health::Standing;
+use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::Verdict;
@@ -14,8 +15,8 @@ use super::side::Side;
 use super::values;
 use super::webhooks::TOMBSTONE_KEPT;
 
-/// Health as the scripts return it.
-pub(super) type Counters = (Option<u32>, Option<i64>, Option<i64>);
+/// Health as the scripts have it: texts in the order of `FIELDS` in `health.lua`, empty where there is nothing.
+pub(super) type Fields = Vec<String>;
 
 /// Where the counters and the history are.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +46,12 @@ impl Counted<'_> {
     /// The counters of a webhook.
     pub(super) async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
         let mut call = self.side.prepare(&self.scripts.health)?;
-        call.key(self.side.key(format_args!("health:{webhook}")));
-        health(self.side.call(&call).await?)
+        for kind in ["health", "waiting"] {
+            call.key(self.side.key(format_args!("{kind}:{webhook}")));
+        }
+        call.arg(self.now.as_microsecond());
+        let (fields, waiting): (Fields, u32) = self.side.call(&call).await?;
+        health(&fields, waiting)
     }
 
     /// The newest orders of the tags of a repository, in the order asked.
@@ -69,7 +74,7 @@ impl Counted<'_> {
     /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
     pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.forget)?;
-        for kind in ["gone", "health", "newest", "newest-until", "history"] {
+        for kind in ["gone", "history", "health", "waiting", "trials", "standings", "newest", "newest-until"] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
         call.arg(&*self.side.base).arg(values::bound_ms(TOMBSTONE_KEPT));
@@ -84,13 +89,35 @@ impl Counted<'_> {
     }
 }
 
-pub(super) fn health((failures, since, succeeded): Counters) -> Result<Health, StoreError> {
-    let time = |micros: Option<i64>| micros.map(|micros| values::time("health", micros)).transpose();
+/// Reads a health.
+pub(super) fn health(fields: &[String], waiting: u32) -> Result<Health, StoreError> {
+    let wrong = |problem: &str| values::unreadable("health", problem);
+    let [failures, since, failed, succeeded, failed_of, standing, from, level, successes, skipped] = fields else {
+        return Err(wrong("it has other fields"));
+    };
+    let number = |text: &String| text.parse::<u32>().map_err(|_| wrong("a number is none"));
+    let time = |text: &String| {
+        let micros = text.parse().map_err(|_| wrong("a time is none"))?;
+        values::time("health", micros)
+    };
+    let optional = |text: &String| (!text.is_empty()).then(|| time(text)).transpose();
+    let failed_deliveries = failed_of.split_whitespace().map(DeliveryId::parse).collect::<Result<_, _>>();
     Ok(Health {
-        consecutive_failures: failures.unwrap_or(0),
-        failing_since: time(since)?,
-        succeeded_at: time(succeeded)?,
-        ..Health::default()
+        consecutive_failures: number(failures)?,
+        failing_since: optional(since)?,
+        failed_at: optional(failed)?,
+        failed_deliveries: failed_deliveries.map_err(|error| values::unreadable("health", error))?,
+        succeeded_at: optional(succeeded)?,
+        standing: match standing.as_str() {
+            "" => Standing::Healthy,
+            "suspended" => Standing::Suspended { until: time(from)?, level: number(level)? },
+            "recovering" => {
+                Standing::Recovering { since: time(from)?, level: number(level)?, successes: number(successes)? }
+            }
+            _ => return Err(wrong("its standing is none")),
+        },
+        waiting,
+        skipped: number(skipped)?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook};
@@ -28,9 +29,17 @@ struct Document {
     headers: BTreeMap<String, String>,
     secret: String,
     enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<String>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    policy: PolicyPatch,
     /// Microseconds, as `updated_at`.
     created_at: i64,
     updated_at: i64,
+}
+
+fn is_none(policy: &PolicyPatch) -> bool {
+    *policy == PolicyPatch::default()
 }
 
 /// The place of a webhook among all.
@@ -51,6 +60,8 @@ pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
         headers: headers.collect(),
         secret: webhook.secret.expose(),
         enabled: webhook.enabled,
+        disabled_reason: webhook.disabled_reason.clone(),
+        policy: webhook.policy.clone(),
         created_at: webhook.created_at.as_microsecond(),
         updated_at: webhook.updated_at.as_microsecond(),
     })
@@ -68,8 +79,8 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         headers: found.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         secret: SigningSecret::parse(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
         enabled: found.enabled,
-        disabled_reason: None,
-        policy: dockbell_proto::policy::PolicyPatch::default(),
+        disabled_reason: found.disabled_reason,
+        policy: found.policy,
         created_at: values::time("webhook", found.created_at)?,
         updated_at: values::time("webhook", found.updated_at)?,
     })

@@ -68,7 +68,8 @@ impl Counted<'_> {
 
 fn read(fields: &[Option<String>]) -> Result<DeliveryRecord, StoreError> {
     let wrong = |problem: &str| values::unreadable("delivery", problem);
-    let [place, webhook, request, ordinal, not_before, content, state, first, last, next] = fields else {
+    let [place, webhook, request, ordinal, not_before, content, state, first, last, next, custody, parked] = fields
+    else {
         return Err(wrong("it has other fields"));
     };
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
@@ -87,14 +88,14 @@ fn read(fields: &[Option<String>]) -> Result<DeliveryRecord, StoreError> {
             request: small(request)?,
             ordinal: small(ordinal)?,
             not_before: optional(not_before)?,
-            first_at: None,
+            first_at: optional(custody)?,
             content: values::json("delivery", &text(content))?,
         },
         state: DeliveryState::parse(&text(state)).ok_or_else(|| wrong("its state is none"))?,
         first_at: time(first)?,
         last_at: time(last)?,
         next_at: optional(next)?,
-        parked_because: None,
+        parked_because: parked.clone().filter(|reason| !reason.is_empty()),
         attempts: Vec::new(),
     })
 }

@@ -1,7 +1,7 @@
 //! The reader of changes: what any process changed becomes a notice in this one.
 //!
 //! Each change is an entry of a bounded stream and carries the revision that it made, one more than the
-//! last. So a gap shows, whatever made it, and becomes [`Notice::Missed`]; so does every connecting, but only
+//! last; a change of a standing makes none, and carries the one that it found. So a gap shows, whatever made it, and becomes [`Notice::Missed`]; so does every connecting, but only
 //! once the database is there, because who forgets what it knows must be able to look it up.
 
 use std::time::Duration;
@@ -148,8 +148,11 @@ impl Reader {
     /// Says whether anyone may still listen.
     fn pass_on(&self, entry: &StreamId, position: &mut Position) -> bool {
         let revision: Option<u64> = entry.get("revision");
-        let is_next = revision == Some(position.revision + 1);
-        let notice = notice(entry).filter(|_| is_next).unwrap_or(Notice::Missed);
+        let notice = match (standing(entry), notice(entry)) {
+            (Some(standing), _) if revision == Some(position.revision) => standing,
+            (None, Some(notice)) if revision == Some(position.revision + 1) => notice,
+            _ => Notice::Missed,
+        };
         position.entry.clone_from(&entry.id);
         position.revision = revision.unwrap_or(position.revision);
         self.side.see(position.revision);
@@ -163,6 +166,10 @@ impl Reader {
         drop(sender.send(notice));
         true
     }
+}
+
+fn standing(entry: &StreamId) -> Option<Notice> {
+    WebhookId::parse(&entry.get::<String>("standing")?).ok().map(|id| Notice::Standing { id })
 }
 
 fn notice(entry: &StreamId) -> Option<Notice> {

@@ -2,47 +2,44 @@
 
 use std::time::Duration;
 
-use dockbell_proto::ids::WebhookId;
 use dockbell_proto::outcome::{Fault, Outcome, Verdict};
-use jiff::Timestamp;
+use dockbell_proto::policy::Suspension;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{
-    ATTEMPTS_SHOWN, AttemptEntry, AttemptRecord, EXCERPT_LIMIT, HISTORY_KEPT, HISTORY_PER_WEBHOOK, Recorded,
-    SETTLED_KEPT, StoreError,
+    ATTEMPTS_SHOWN, AttemptEntry, AttemptRecord, CHANGES_PER_WEBHOOK, EXCERPT_LIMIT, Recorded, SETTLED_KEPT, StoreError,
 };
 
-use super::counters::{self, Counted, Counters};
+use super::counters::{self, Counted, Fields};
+use super::entering::{self, Entering};
+use super::standing::HEALTH_KEPT;
 use super::{page, values};
 
-/// How long the newest order of a tag is kept after it was last raised: as long as a delivery may wait.
-const NEWEST_KEPT: Duration = Duration::from_hours(7 * 24);
-
-/// What the script is told. Times are texts, which Lua does not round.
+/// What the script is told.
 #[derive(Serialize)]
 struct Arguments<'a> {
-    base: &'a str,
-    webhook: &'a WebhookId,
-    now: String,
-    at: String,
-    place: String,
-    state: &'static str,
-    request: String,
-    ordinal: String,
-    /// Empty, as `not_before`, if there is none.
-    next: String,
-    not_before: String,
+    #[serde(flatten)]
+    entering: entering::Arguments<'a>,
+    attempt: String,
     verdict: String,
     count: &'static str,
-    newest: Vec<(String, String)>,
+    suspension: Rules,
     settled_until: String,
     settled_bound: String,
-    newest_until: String,
-    newest_bound: String,
-    history_until: String,
-    history_bound: String,
-    history_limit: String,
+    health_bound: String,
+    changes_limit: String,
     attempts_limit: String,
+}
+
+/// When the webhook is suspended; spans are in microseconds.
+#[derive(Serialize)]
+struct Rules {
+    failures: String,
+    deliveries: String,
+    span: String,
+    cooldown: String,
+    longest_cooldown: String,
+    trickle: String,
 }
 
 /// An attempt as it is kept, after the text by which it is ordered.
@@ -61,55 +58,50 @@ impl Counted<'_> {
     /// Records the attempt. Of a webhook that was removed nothing is kept but the fact that the attempt is
     /// settled.
     pub(super) async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        let (webhook, delivery) = (&attempt.delivery.webhook, &attempt.delivery.id);
         let mut call = self.side.prepare(&self.scripts.record)?;
-        call.key(self.settled_key(&attempt.delivery.attempt_id()));
-        for kind in ["gone", "health", "newest", "newest-until", "history"] {
-            call.key(self.side.key(format_args!("{kind}:{webhook}")));
-        }
-        for kind in ["delivery", "attempts"] {
-            call.key(self.side.key(format_args!("{kind}:{delivery}")));
-        }
-        for index in ["history", "history-until", "delivered", "retrying", "dead", "superseded"] {
-            call.key(self.side.key(index));
-        }
+        self.keys_to_enter(&mut call, &attempt.delivery);
         call.arg(values::to_json(&self.arguments(attempt)?)?);
         call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
-        let (is_first, health): (bool, Counters) = self.side.call(&call).await?;
-        Ok(Recorded { is_first, health: counters::health(health)?, change: None })
+        let (is_first, before, health, waiting): (bool, Fields, Fields, u32) = self.side.call(&call).await?;
+        let health = counters::health(&health, waiting)?;
+        let before = if before.is_empty() { None } else { Some(counters::health(&before, waiting)?) };
+        let change = before.and_then(|before| health.change_since(&before, self.now));
+        Ok(Recorded { is_first, health, change })
     }
 
     fn arguments<'a>(&'a self, attempt: &'a AttemptRecord) -> Result<Arguments<'a>, StoreError> {
         let AttemptRecord { delivery, verdict, .. } = attempt;
-        let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.as_microsecond().to_string());
-        let after = |span: Duration| self.now.as_microsecond().saturating_add(values::micros(span)).to_string();
         let next = match verdict {
             Verdict::Retry { at } => Some(*at),
             _ => None,
         };
+        let (at, state) = (attempt.at, verdict.state());
         Ok(Arguments {
-            base: &self.side.base,
-            webhook: &delivery.webhook,
-            now: text(Some(self.now)),
-            at: text(Some(attempt.at)),
-            place: page::place(attempt.at, delivery.id.as_str()),
-            state: verdict.state().as_str(),
-            request: delivery.request.to_string(),
-            ordinal: delivery.ordinal.to_string(),
-            next: text(next),
-            not_before: text(delivery.not_before),
+            entering: self.arguments_to_enter(Entering { delivery, at, state, next, parked_because: None }),
+            attempt: delivery.attempt_id().to_string(),
             verdict: values::to_json(verdict)?,
             count: count(&attempt.outcome),
-            newest: counters::orders(&delivery.content),
-            settled_until: after(SETTLED_KEPT),
+            suspension: Rules::of(&attempt.suspension),
+            settled_until: self.after(SETTLED_KEPT),
             settled_bound: values::bound_ms(SETTLED_KEPT).to_string(),
-            newest_until: after(NEWEST_KEPT),
-            newest_bound: values::bound_ms(NEWEST_KEPT).to_string(),
-            history_until: self.history_until().to_string(),
-            history_bound: values::bound_ms(HISTORY_KEPT).to_string(),
-            history_limit: HISTORY_PER_WEBHOOK.to_string(),
+            health_bound: values::bound_ms(HEALTH_KEPT).to_string(),
+            changes_limit: CHANGES_PER_WEBHOOK.to_string(),
             attempts_limit: ATTEMPTS_SHOWN.to_string(),
         })
+    }
+}
+
+impl Rules {
+    fn of(suspension: &Suspension) -> Self {
+        let micros = |span: Duration| values::micros(span).to_string();
+        Self {
+            failures: suspension.failures.to_string(),
+            deliveries: suspension.deliveries.to_string(),
+            span: micros(suspension.span),
+            cooldown: micros(suspension.cooldown),
+            longest_cooldown: micros(suspension.longest_cooldown),
+            trickle: suspension.trickle.to_string(),
+        }
     }
 }
 

@@ -27,9 +27,16 @@ scripts! {
     range: "guard" "range";
     first_seen: "guard" "first_seen";
     settled: "guard" "settled";
-    health: "guard" "health";
+    health: "guard" "health" "counters";
+    begin_trial: "guard" "health" "begin_trial";
+    reset_health: "guard" "health" "reset_health";
+    forget_skipped: "guard" "forget_skipped";
+    keep_change: "guard" "keep" "keep_change";
+    changes_of: "guard" "changes_of";
+    tell: "guard" "tell";
     newest: "guard" "newest";
-    record: "guard" "drop" "record";
+    record: "guard" "drop" "health" "count" "keep" "enter" "record";
+    park: "guard" "drop" "health" "enter" "park";
     forget: "guard" "drop" "forget";
     revive: "guard" "revive";
     history: "guard" "history";

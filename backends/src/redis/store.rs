@@ -74,7 +74,11 @@ impl Store for RedisStore {
     }
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        self.counted().record(attempt).await
+        let recorded = self.counted().record(attempt).await?;
+        if recorded.change.is_some() {
+            self.tell_standing(&attempt.delivery.webhook).await;
+        }
+        Ok(recorded)
     }
 
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
@@ -85,28 +89,30 @@ impl Store for RedisStore {
         self.counted().health(webhook).await
     }
 
-    async fn park(&self, _parking: &Parking) -> Result<Parked, StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
+        self.counted().park(parking).await
     }
 
-    async fn begin_trial(&self, _trial: &Trial) -> Result<bool, StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError> {
+        self.counted().begin_trial(trial).await
     }
 
-    async fn reset_health(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.counted().reset_health(webhook).await?;
+        self.tell_standing(webhook).await;
+        Ok(())
     }
 
-    async fn forget_skipped(&self, _webhook: &WebhookId) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError> {
+        self.counted().forget_skipped(webhook).await
     }
 
-    async fn keep_change(&self, _webhook: &WebhookId, _change: &StandingChange) -> Result<(), StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn keep_change(&self, webhook: &WebhookId, change: &StandingChange) -> Result<(), StoreError> {
+        self.counted().keep_change(webhook, change).await
     }
 
-    async fn changes_of(&self, _webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
-        Err(StoreError("not yet".to_owned()))
+    async fn changes_of(&self, webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
+        self.counted().changes_of(webhook).await
     }
 
     async fn newest(

@@ -86,6 +86,14 @@ impl Webhooks<'_> {
         self.side.call(&call).await
     }
 
+    /// Tells every process that the standing of a webhook changed. It may be told twice, or never: everybody looks
+    /// standings up again from time to time.
+    pub(super) async fn tell_standing(&self, id: &WebhookId) -> Result<(), StoreError> {
+        let mut call = self.side.prepare(&self.scripts.tell)?;
+        call.key(self.side.key("changes")).arg(id.as_str()).arg(CHANGES_KEPT);
+        self.side.call(&call).await
+    }
+
     pub(super) async fn find(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
         self.text(id).await?.as_deref().map(document::read).transpose()
     }

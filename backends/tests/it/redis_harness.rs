@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::redis::{RedisConfig, RedisStore, RedisTimeouts};
-use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Store, StoreError};
+use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::{StandingChange, StandingWord};
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::pattern::Pattern;
@@ -70,6 +71,20 @@ pub(crate) fn failed(delivery: Delivery) -> AttemptRecord {
     }
 }
 
+pub(crate) fn parking(delivery: Delivery) -> Parking {
+    let until = sample::moment() + Duration::from_mins(1);
+    Parking { delivery, at: sample::moment(), until, reason: "it is suspended".to_owned(), limit: 10 }
+}
+
+pub(crate) fn trial(delivery: &Delivery) -> Trial {
+    let until = sample::moment() + Duration::from_mins(1);
+    Trial { webhook: delivery.webhook.clone(), attempt: delivery.attempt_id(), until, trickle: 4 }
+}
+
+fn change() -> StandingChange {
+    StandingChange { at: sample::moment(), standing: StandingWord::Disabled, reason: "by its owner".to_owned() }
+}
+
 /// Every call of the port, and how each ended.
 pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
     let (webhook, patch) = (webhook(9), WebhookPatch::default());
@@ -89,6 +104,12 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("record", store.record(&failed(delivery.clone())).await.err()),
         ("settled", store.settled(&[delivery.attempt_id()]).await.err()),
         ("health", store.health(&webhook.id).await.err()),
+        ("park", store.park(&parking(owed(&webhook, "parked"))).await.err()),
+        ("begin_trial", store.begin_trial(&trial(&delivery)).await.err()),
+        ("reset_health", store.reset_health(&webhook.id).await.err()),
+        ("forget_skipped", store.forget_skipped(&webhook.id).await.err()),
+        ("keep_change", store.keep_change(&webhook.id, &change()).await.err()),
+        ("changes_of", store.changes_of(&webhook.id).await.err()),
         ("newest", store.newest(&webhook.id, (&content.registry, &content.repository), &tags).await.err()),
         ("history", store.history(&HistoryQuery::default()).await.err()),
         ("delivery", store.delivery(&delivery.id).await.err()),

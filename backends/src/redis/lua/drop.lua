@@ -1,5 +1,8 @@
 -- `base` begins the names of all keys.
 
+-- Every state of a delivery. Each has an index of that name.
+local STATES = { 'delivered', 'retrying', 'parked', 'dead', 'superseded', 'skipped', 'expired' }
+
 -- Takes the place of a delivery out of every index.
 local function drop_place(base, place, webhook, state)
   redis.call('ZREM', base .. 'history', place)
@@ -7,7 +10,7 @@ local function drop_place(base, place, webhook, state)
   if webhook then
     redis.call('ZREM', base .. 'history:' .. webhook, place)
   end
-  for _, index in ipairs(state and { state } or { 'delivered', 'retrying', 'dead', 'superseded' }) do
+  for _, index in ipairs(state and { state } or STATES) do
     redis.call('ZREM', base .. index, place)
   end
 end

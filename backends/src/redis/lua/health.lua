@@ -1,2 +1,60 @@
--- KEYS: marker, health.
-return redis.call('HMGET', KEYS[2], 'failures', 'since', 'succeeded')
+-- The counters of a webhook. Times are microseconds, which a number of Lua holds exactly; as a text they are
+-- written by `text` alone, because Lua would round them.
+local FIELDS = { 'failures', 'since', 'failed', 'succeeded', 'failed_of', 'standing', 'from', 'level', 'successes',
+  'skipped' }
+
+local function text(number)
+  return number and string.format('%.0f', number) or ''
+end
+
+local function read_health(key)
+  local kept = redis.call('HMGET', key, unpack(FIELDS))
+  local health = { failures = 0, skipped = 0, failed_of = {}, standing = kept[6] or 'healthy' }
+  for place, field in ipairs(FIELDS) do
+    if field ~= 'failed_of' and field ~= 'standing' then
+      health[field] = tonumber(kept[place] or '') or health[field]
+    end
+  end
+  for id in string.gmatch(kept[5] or '', '%S+') do
+    table.insert(health.failed_of, id)
+  end
+  return health
+end
+
+-- The fields in their order; empty is what there is none of, and the standing of who is healthy.
+local function texts_of(health)
+  local texts = {}
+  for place, field in ipairs(FIELDS) do
+    texts[place] = text(tonumber(health[field]))
+  end
+  texts[5] = table.concat(health.failed_of, ' ')
+  texts[6] = health.standing ~= 'healthy' and health.standing or ''
+  return texts
+end
+
+local function write_health(key, health, bound)
+  local kept, gone = {}, {}
+  for place, value in ipairs(texts_of(health)) do
+    if value == '' then
+      table.insert(gone, FIELDS[place])
+    else
+      table.insert(kept, FIELDS[place])
+      table.insert(kept, value)
+    end
+  end
+  redis.call('HSET', key, unpack(kept))
+  if #gone > 0 then
+    redis.call('HDEL', key, unpack(gone))
+  end
+  redis.call('PEXPIRE', key, bound)
+end
+
+-- How many deliveries wait. What has expired is none of them, although it may still be there.
+local function count_waiting(key, now)
+  return redis.call('ZCOUNT', key, '(' .. now, '+inf')
+end
+
+local function make_healthy(health)
+  health.failures, health.since, health.failed, health.failed_of = 0, nil, nil, {}
+  health.standing, health.from, health.level, health.successes = 'healthy', nil, nil, nil
+end

@@ -12,7 +12,7 @@ while #found < wanted and looked < tonumber(ARGV[8]) do
     looked = looked + 1
     from = '(' .. place
     local delivery = redis.call('HMGET', base .. 'delivery:' .. string.match(place, '%.(.+)$'), 'place', 'webhook',
-      'request', 'ordinal', 'not_before', 'content', 'state', 'first', 'last', 'next')
+      'request', 'ordinal', 'not_before', 'content', 'state', 'first', 'last', 'next', 'custody', 'parked')
     if delivery[1] == place and tonumber(delivery[9]) > gone and (state == '' or delivery[7] == state) and #found < wanted then
       found[#found + 1] = delivery
     end

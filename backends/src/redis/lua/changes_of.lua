@@ -1,0 +1,2 @@
+-- KEYS: marker, standings.
+return redis.call('LRANGE', KEYS[2], 0, -1)

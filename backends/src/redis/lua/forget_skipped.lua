@@ -1,0 +1,2 @@
+-- KEYS: marker, health.
+return redis.call('HDEL', KEYS[2], 'skipped')

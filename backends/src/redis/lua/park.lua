@@ -1,0 +1,56 @@
+-- Takes note of a delivery that waits without having been attempted. KEYS and ARGV: as `enter` says.
+-- Returns what became of it, the order that took its place, the health, and how many wait.
+
+-- The latest of the orders that took the place of the delivery; none if it is the newest of any of its tags.
+local function successor()
+  local by = nil
+  for _, pair in ipairs(a.newest) do
+    local latest = nil
+    for _, standing in ipairs({ ' accepted', ' waits' }) do
+      local order = kept_order(pair[1] .. standing)
+      if order and order > (latest or pair[2]) then
+        latest = order
+      end
+    end
+    if not latest then
+      return nil
+    end
+    by = by and by > latest and by or latest
+  end
+  return by
+end
+
+-- Whether the attempt for which it waits was made, or a later one is what it waits for.
+local function is_known_better(old)
+  if is_settled() then
+    return true
+  end
+  local ordinal = tonumber(a.ordinal)
+  return old and old.request == a.request
+    and (old.ordinal > ordinal or (old.ordinal == ordinal and old.state ~= 'parked'))
+end
+
+local function answer(kind, by)
+  return { kind, by or '', texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now) }
+end
+
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  return answer('waits')
+end
+local old = find_delivery()
+if is_known_better(old) then
+  return answer('waits')
+end
+local by = a.request == '0' and successor()
+if by then
+  return answer('superseded', by)
+end
+local waits_until = tonumber(redis.call('ZSCORE', KEYS[5], a.delivery) or '')
+if not (waits_until and waits_until > now) and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
+  return answer('full')
+end
+update_delivery(old, false)
+bound_history()
+raise_newest(' waits')
+wait()
+return answer('waits')

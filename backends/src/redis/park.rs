@@ -1,0 +1,39 @@
+//! Deliveries that wait without having been attempted.
+
+use dockbell_proto::order::Order;
+use dockbell_proto::outcome::DeliveryState;
+use serde::Serialize;
+
+use crate::store::{Parked, Parking, StoreError};
+
+use super::counters::{self, Counted, Fields};
+use super::entering::{self, Entering};
+use super::values;
+
+/// What the script is told.
+#[derive(Serialize)]
+struct Arguments<'a> {
+    #[serde(flatten)]
+    entering: entering::Arguments<'a>,
+    limit: String,
+}
+
+impl Counted<'_> {
+    /// Takes note of the delivery, unless others took its place or too many wait.
+    pub(super) async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
+        let Parking { delivery, at, until, reason, limit } = parking;
+        let mut call = self.side.prepare(&self.scripts.park)?;
+        self.keys_to_enter(&mut call, delivery);
+        let (state, next, parked_because) = (DeliveryState::Parked, Some(*until), Some(reason.as_str()));
+        let entering = self.arguments_to_enter(Entering { delivery, at: *at, state, next, parked_because });
+        call.arg(values::to_json(&Arguments { entering, limit: limit.to_string() })?);
+        call.arg(values::to_json(&delivery.content)?);
+        let (kind, by, health, waiting): (String, String, Fields, u32) = self.side.call(&call).await?;
+        let health = || counters::health(&health, waiting);
+        match kind.as_str() {
+            "waits" => Ok(Parked::Waits(health()?)),
+            "full" => Ok(Parked::Full(health()?)),
+            _ => Ok(Parked::Superseded { by: Order::try_from(by).map_err(|e| values::unreadable("order", e))? }),
+        }
+    }
+}
