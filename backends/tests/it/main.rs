@@ -45,6 +45,10 @@ mod redis_primary;
 #[cfg(test)]
 mod redis_refusals;
 #[cfg(test)]
+mod redis_schedules;
+#[cfg(test)]
+mod redis_standing;
+#[cfg(test)]
 mod redis_start;
 #[cfg(test)]
 mod redis_store;

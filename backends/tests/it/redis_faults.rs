@@ -93,6 +93,44 @@ async fn a_connection_that_hangs_costs_few_callers_their_time() {
     assert!(slow <= 3, "{slow} calls waited");
 }
 
+/// How many calls of twenty callers waited in vain for an answer, in so long.
+async fn calls_that_waited(store: &Arc<RedisStore>, during: Duration) -> u32 {
+    let mut callers = JoinSet::new();
+    for number in 0..20 {
+        let store = Arc::clone(store);
+        callers.spawn(async move {
+            let (began, mut waited) = (Instant::now(), 0);
+            while began.elapsed() < during {
+                let called = Instant::now();
+                store.record(&failed(numbered(number))).await.unwrap_err();
+                waited += u32::from(called.elapsed() > Duration::from_millis(400));
+                sleep(Duration::from_millis(20)).await;
+            }
+            waited
+        });
+    }
+    callers.join_all().await.into_iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_fail_at_once_while_the_server_is_known_to_be_away() {
+    let mut server = RedisServer::start().await;
+    let (proxy, store) = open_by_proxy(&server).await;
+    let store = prepared(store).await;
+    // Everybody who asks before it is known waits, once.
+    proxy.hold_from("");
+    let found_out = calls_that_waited(&store, Duration::from_secs(2)).await;
+    assert!((3..=40).contains(&found_out), "{found_out} calls waited");
+    let known = calls_that_waited(&store, Duration::from_secs(4)).await;
+    assert_eq!(known, 0, "held up");
+    proxy.release();
+    until_answered(&store, Duration::from_secs(5)).await;
+    server.kill().await;
+    assert_eq!(calls_that_waited(&store, Duration::from_secs(3)).await, 0, "killed");
+    server.start_again().await;
+    until_answered(&store, Duration::from_secs(5)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_put_that_was_held_up_does_not_undo_a_later_one() {
     let server = RedisServer::start().await;

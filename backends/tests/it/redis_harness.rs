@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dockbell_backends::redis::{RedisConfig, RedisStore, RedisTimeouts};
+use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
 use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
@@ -81,7 +81,7 @@ pub(crate) fn trial(delivery: &Delivery) -> Trial {
     Trial { webhook: delivery.webhook.clone(), attempt: delivery.attempt_id(), until, trickle: 4 }
 }
 
-fn change() -> StandingChange {
+pub(crate) fn change() -> StandingChange {
     StandingChange { at: sample::moment(), standing: StandingWord::Disabled, reason: "by its owner".to_owned() }
 }
 
@@ -140,18 +140,29 @@ pub(crate) async fn prepared(store: RedisStore) -> Arc<RedisStore> {
 
 /// Two stores on one server, as two processes have them.
 pub(crate) struct RedisStores {
-    _server: RedisServer,
+    _server: Option<RedisServer>,
     clock: Arc<ManualClock>,
     stores: (Arc<RedisStore>, Arc<RedisStore>),
 }
 
 impl RedisStores {
     pub(crate) async fn open() -> Self {
-        let (server, clock) = (RedisServer::start().await, clock());
-        let config = config(&server);
-        let open = || started(&config, Arc::<ManualClock>::clone(&clock));
+        let server = RedisServer::start().await;
+        let stores = Self::open_as(&config(&server)).await;
+        Self { _server: Some(server), ..stores }
+    }
+
+    /// On a server that is not theirs.
+    pub(crate) async fn open_as(config: &RedisConfig) -> Self {
+        let clock = clock();
+        let open = || started(config, Arc::<ManualClock>::clone(&clock));
         let stores = (Arc::new(open().await), Arc::new(open().await));
-        Self { _server: server, clock, stores }
+        Self { _server: None, clock, stores }
+    }
+
+    /// What was counted of the server by the first.
+    pub(crate) fn stats(&self) -> RedisServerStats {
+        self.stores.0.stats().settings
     }
 }
 

@@ -14,7 +14,7 @@ use dockbell_testkit::wait::until;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::redis_harness::{call_all, failed, open, owed, prepared, until_answered, webhook};
+use crate::redis_harness::{call_all, change, failed, open, owed, parking, prepared, until_answered, webhook};
 
 /// Waits until every call fails, at least one of them for the reason `why`.
 async fn until_refused(store: &RedisStore, why: &str) {
@@ -100,6 +100,11 @@ async fn a_server_without_memory_refuses_what_is_new_whole_and_reads_on() {
     assert!(error.to_string().contains("memory"), "{error}");
     let refused = call_all(&store).await.into_iter().filter_map(|(call, error)| error.map(|_| call));
     assert_eq!(refused.collect::<BTreeSet<_>>(), BTreeSet::from(["first_seen", "put_webhook", "record"]));
+    let parked = owed(&webhook(1), "parked");
+    let error = store.park(&parking(parked.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("memory"), "{error}");
+    assert_eq!(store.delivery(&parked.id).await.unwrap(), None);
+    assert!(store.keep_change(&webhook(1).id, &change()).await.is_err());
     assert_eq!(store.health(&webhook(1).id).await.unwrap().consecutive_failures, 0);
     // A change of what is there has its whole effect or none.
     let moved = WebhookPatch { pattern: Some(Pattern::Everything), ..WebhookPatch::default() };

@@ -198,6 +198,18 @@ impl House {
         wait::until("the queues to be empty", async || (owed().await == 0).then_some(())).await;
     }
 
+    /// Waits until nothing stands on a queue; what is delayed may wait.
+    pub(crate) async fn wait_until_nothing_is_due(&self) {
+        let due = async || {
+            let mut due = 0;
+            for queue in Queue::ALL {
+                due += self.embedded.depth(queue).await.unwrap().messages;
+            }
+            (due == 0).then_some(())
+        };
+        wait::until("nothing to be due", due).await;
+    }
+
     /// What the history says of a delivery; that it is there at all is waited for.
     pub(crate) async fn history(&self, id: &DeliveryId) -> DeliveryRecord {
         wait::until("a record of the delivery", async || self.embedded.delivery(id).await.unwrap()).await

@@ -17,4 +17,6 @@ mod repeating;
 #[cfg(test)]
 mod superseding;
 #[cfg(test)]
+mod suspending;
+#[cfg(test)]
 mod watched;

@@ -16,6 +16,7 @@ use dockbell_proto::order::Order;
 use dockbell_proto::outcome::Verdict;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
+use dockbell_testkit::wait;
 use jiff::Timestamp;
 
 /// The embedded store, watched.
@@ -28,12 +29,47 @@ pub(crate) struct Watched {
     pub(crate) newest: AtomicUsize,
     /// Whether it answers when it is asked for the newest orders.
     pub(crate) knows_newest: AtomicBool,
+    /// Whether it answers nothing.
+    is_away: AtomicBool,
+    /// How often it was asked meanwhile.
+    unanswered: AtomicUsize,
 }
 
 impl Watched {
     pub(crate) fn new(inner: &Arc<Embedded>) -> Arc<Self> {
         let (settled, newest) = (AtomicUsize::default(), AtomicUsize::default());
-        Arc::new(Self { inner: Arc::clone(inner), settled, newest, knows_newest: AtomicBool::new(true) })
+        Arc::new(Self {
+            inner: Arc::clone(inner),
+            settled,
+            newest,
+            knows_newest: AtomicBool::new(true),
+            is_away: AtomicBool::new(false),
+            unanswered: AtomicUsize::default(),
+        })
+    }
+
+    /// Answers nothing from now on.
+    pub(crate) fn go_away(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers again.
+    pub(crate) fn come_back(&self) {
+        self.is_away.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until it was asked so often without an answer.
+    pub(crate) async fn asked_while_away(&self, times: usize) {
+        let asked = async || (self.unanswered.load(Ordering::SeqCst) >= times).then_some(());
+        wait::until("the store to be asked", asked).await;
+    }
+
+    fn present(&self) -> Result<&Embedded, StoreError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            self.unanswered.fetch_add(1, Ordering::SeqCst);
+            return Err(StoreError("the store is away".to_owned()));
+        }
+        Ok(&self.inner)
     }
 
     /// How often it was asked for earlier verdicts, and for the newest orders.
@@ -46,7 +82,7 @@ impl Watched {
 impl Store for Watched {
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         self.settled.fetch_add(1, Ordering::SeqCst);
-        self.inner.settled(attempts).await
+        self.present()?.settled(attempts).await
     }
 
     async fn newest(
@@ -59,11 +95,11 @@ impl Store for Watched {
         if !self.knows_newest.load(Ordering::SeqCst) {
             return Err(StoreError("the counters are away".to_owned()));
         }
-        self.inner.newest(webhook, repository, tags).await
+        self.present()?.newest(webhook, repository, tags).await
     }
 
     async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
-        self.inner.put_webhook(webhook).await
+        self.present()?.put_webhook(webhook).await
     }
 
     async fn patch_webhook(
@@ -72,23 +108,23 @@ impl Store for Watched {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
-        self.inner.patch_webhook(id, patch, now).await
+        self.present()?.patch_webhook(id, patch, now).await
     }
 
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
-        self.inner.remove_webhook(id).await
+        self.present()?.remove_webhook(id).await
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
-        self.inner.webhook(id).await
+        self.present()?.webhook(id).await
     }
 
     async fn webhooks(&self, page: &PageRequest) -> Result<Page<Webhook>, StoreError> {
-        self.inner.webhooks(page).await
+        self.present()?.webhooks(page).await
     }
 
     async fn webhooks_on(&self, pattern: &Pattern) -> Result<Vec<Webhook>, StoreError> {
-        self.inner.webhooks_on(pattern).await
+        self.present()?.webhooks_on(pattern).await
     }
 
     fn changes(&self) -> Changes {
@@ -101,50 +137,50 @@ impl Store for Watched {
         repository: &Repository,
         candidate: Timestamp,
     ) -> Result<Timestamp, StoreError> {
-        self.inner.first_seen(registry, repository, candidate).await
+        self.present()?.first_seen(registry, repository, candidate).await
     }
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        self.inner.record(attempt).await
+        self.present()?.record(attempt).await
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
-        self.inner.health(webhook).await
+        self.present()?.health(webhook).await
     }
 
     async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
-        self.inner.park(parking).await
+        self.present()?.park(parking).await
     }
 
     async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError> {
-        self.inner.begin_trial(trial).await
+        self.present()?.begin_trial(trial).await
     }
 
     async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError> {
-        self.inner.reset_health(webhook).await
+        self.present()?.reset_health(webhook).await
     }
 
     async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError> {
-        self.inner.forget_skipped(webhook).await
+        self.present()?.forget_skipped(webhook).await
     }
 
     async fn keep_change(&self, webhook: &WebhookId, change: &StandingChange) -> Result<(), StoreError> {
-        self.inner.keep_change(webhook, change).await
+        self.present()?.keep_change(webhook, change).await
     }
 
     async fn changes_of(&self, webhook: &WebhookId) -> Result<Vec<StandingChange>, StoreError> {
-        self.inner.changes_of(webhook).await
+        self.present()?.changes_of(webhook).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {
-        self.inner.history(query).await
+        self.present()?.history(query).await
     }
 
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
-        self.inner.delivery(id).await
+        self.present()?.delivery(id).await
     }
 
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
-        self.inner.take_request(id).await
+        self.present()?.take_request(id).await
     }
 }
