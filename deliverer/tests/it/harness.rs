@@ -26,7 +26,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::DeliveryId;
 use dockbell_proto::message::Message;
 use dockbell_proto::outcome::{Outcome, Verdict};
-use dockbell_proto::policy::{Policy, RetrySchedule};
+use dockbell_proto::policy::{Custody, Policy, RetrySchedule};
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::receiver::{Receiver, Recorded};
 use dockbell_testkit::{sample, wait};
@@ -53,7 +53,10 @@ pub(crate) struct Told {
 impl Default for Told {
     fn default() -> Self {
         let pauses = vec![Duration::from_millis(50); 2];
-        Self { pauses, policy: Policy::default(), deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
+        // The samples are from another year.
+        let custody = Custody { age: Duration::from_hours(24 * 365 * 100), ..Custody::default() };
+        let policy = Policy { custody, ..Policy::default() };
+        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
     }
 }
 

@@ -27,8 +27,9 @@ fn short() -> Told {
         longest_cooldown: Duration::from_secs(2),
         trickle: 2,
     };
-    let policy = Policy { suspension, ..Policy::default() };
-    Told { pauses: vec![Duration::from_millis(50); 20], policy, ..Told::default() }
+    let told = Told::default();
+    let policy = Policy { suspension, ..told.policy };
+    Told { pauses: vec![Duration::from_millis(50); 20], policy, ..told }
 }
 
 /// Suspended after three failures, for longer than any test takes.
@@ -171,7 +172,7 @@ async fn more_than_may_wait_for_a_webhook_expires_and_says_so() {
     let webhook = house.webhook(1, Format::Dockerhub, "/").await;
     house.receiver.answer_always(Answer::Status(500));
     let told = long();
-    let custody = Custody { waiting: 5, ..Custody::default() };
+    let custody = Custody { waiting: 5, ..told.policy.custody };
     let running = house.run_as(Told { policy: Policy { custody, ..told.policy.clone() }, ..told });
     for tag in ["a", "b", "c"] {
         house.publish(&sample::batch("e", "team/app", &[tag])).await;
