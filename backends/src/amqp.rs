@@ -30,10 +30,12 @@ mod trouble;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_proto::clock::Clock;
+use dockbell_proto::operations::OperatorEvent;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
@@ -179,6 +181,23 @@ impl Bus for Amqp {
 
     async fn bury(&self, queue: Queue, message: Outgoing, reason: String) -> Result<(), PublishError> {
         self.outbox.bury(queue, Parcel::new(message)?, reason).await
+    }
+
+    /// It is published to a topic exchange under its kind, persistent, and confirmed also where no queue is bound.
+    async fn announce(&self, event: &OperatorEvent) -> Result<(), PublishError> {
+        if !self.status.may_announce.load(Ordering::Relaxed) {
+            let exchange = &self.config.options().names.operations;
+            return Err(PublishError::Unavailable(format!("the exchange {exchange} is not known to be there")));
+        }
+        let message = Outgoing::announcing(event);
+        let key = message.key.clone();
+        let announced = self.outbox.announce(key, Parcel::new(message)?).await;
+        if matches!(announced, Err(PublishError::Unknown(_))) {
+            // The exchange may have been deleted: it is looked for before the next.
+            self.status.may_announce.store(false, Ordering::Relaxed);
+            self.status.returned.notify_one();
+        }
+        announced
     }
 
     /// Each queue of the broker may have `prefetch` messages ready here, so that one busy shard can use all of it;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::message::Message;
+use dockbell_proto::operations::OperatorEvent;
 use jiff::Timestamp;
 
 /// A queue of the bus.
@@ -60,13 +61,17 @@ impl Outgoing {
             Message::Batch(batch) => (key(batch), batch.message_id()),
             Message::Delivery(delivery) => (key(&delivery.content), delivery.attempt_id().to_string()),
         };
-        Self {
-            id,
-            key,
-            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-            body: message.encode().into(),
-            maybe_repeated: false,
-        }
+        Self::json(id, key, message.encode().into())
+    }
+
+    /// The message that carries an operator event. The same event has the same id.
+    pub fn announcing(event: &OperatorEvent) -> Self {
+        Self::json(event.id.clone(), event.kind.as_str().to_owned(), event.encode().into())
+    }
+
+    fn json(id: String, key: String, body: Bytes) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { id, key, headers, body, maybe_repeated: false }
     }
 }
 
@@ -162,6 +167,10 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Returns once the message is durable among the dead letters of `queue`, its reason with it. For what is
     /// given up without a receipt of its own, as one delivery of a batch is.
     async fn bury(&self, queue: Queue, message: Outgoing, reason: String) -> Result<(), PublishError>;
+
+    /// Tells whoever listens of an operator event; returns once the bus has it. Nobody need listen, and who does not
+    /// listen now never learns of it. On a bus to which nobody else can connect nothing happens.
+    async fn announce(&self, event: &OperatorEvent) -> Result<(), PublishError>;
 
     /// Starts to consume `queue`, with at most `prefetch` messages handed out and not settled.
     async fn consume(&self, queue: Queue, prefetch: NonZeroU16) -> Result<Consumer, BusError>;

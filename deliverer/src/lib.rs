@@ -3,7 +3,7 @@
 //! A batch's way, module by module: [`pull`] consumes it, [`directory`] knows the webhooks, [`route`] makes
 //! its deliveries, [`under_way`] keeps copies of one apart, [`newest`] tells which are old news, [`attempt`] makes one attempt of
 //! a delivery, for which [`transport`] POSTs and says what the outcome is, [`judge`] says what follows from it, and [`settle`] records
-//! that and carries it out. [`service`] puts it all together.
+//! that and carries it out. [`operations`] tells operators of what it leads to. [`service`] puts it all together.
 
 pub mod attempt;
 pub mod directory;
@@ -14,6 +14,7 @@ pub mod judge;
 pub mod lane;
 pub mod metrics;
 pub mod newest;
+pub mod operations;
 pub mod pull;
 pub mod remembered;
 pub mod route;

@@ -1,5 +1,6 @@
 //! The deliverer's settings.
 
+mod operations;
 mod policy;
 
 use std::num::NonZeroU16;
@@ -11,6 +12,7 @@ use dockbell_chassis::config::Reader;
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
 use dockbell_proto::policy::Policy;
 
+use crate::operations::OperatorTarget;
 use crate::pull::Share;
 use crate::transport::Deadlines;
 
@@ -23,6 +25,8 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// The delivery policy of webhooks that have none of their own.
     pub policy: Policy,
+    /// Where operator events are POSTed; nowhere, if none.
+    pub operations: Option<OperatorTarget>,
     /// How much of the fresh batches is worked on at once.
     pub fresh: Share,
     /// How much of the waiting deliveries is worked on at once.
@@ -38,6 +42,7 @@ impl Settings {
             targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
             deadlines: read_deadlines(reader),
             policy: policy::read(reader),
+            operations: operations::read(reader),
             fresh: read_share(reader, Queue::Deliveries, ("delivery.attempts", 1024), ("delivery.prefetch", 2048)),
             waiting: read_share(
                 reader,

@@ -5,6 +5,7 @@
 //! they were judged.
 
 mod failure;
+mod names;
 mod resolve;
 
 use std::collections::BTreeMap;

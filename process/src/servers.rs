@@ -102,7 +102,7 @@ fn read_names(reader: &mut Reader) -> AmqpNames {
         names.version = version;
     }
     names.previous = reader.text("amqp.previous_version");
-    let members: [(&str, &mut String); 9] = [
+    let members: [(&str, &mut String); 10] = [
         ("registry", &mut names.registry),
         ("inbox", &mut names.inbox),
         ("events", &mut names.events),
@@ -112,6 +112,7 @@ fn read_names(reader: &mut Reader) -> AmqpNames {
         ("due", &mut names.due),
         ("dead", &mut names.dead),
         ("unrouted", &mut names.unrouted),
+        ("operations", &mut names.operations),
     ];
     for (member, name) in members {
         if let Some(given) = reader.text(&format!("amqp.names.{member}")) {

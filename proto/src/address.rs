@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The address policy: everything that is not globally reachable is forbidden, except what an operator
 /// allows by name.
@@ -34,6 +34,12 @@ impl AddressPolicy {
     /// A policy with these exceptions.
     pub fn new(allowed: Vec<AllowedTarget>) -> Self {
         Self { allowed }
+    }
+
+    /// A policy for what an operator configured, which may be at any address.
+    pub fn permitting_all() -> Self {
+        let everything = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        Self { allowed: everything.map(|network| AllowedTarget { network, port: None }).into() }
     }
 
     /// The ports that some exception is limited to.

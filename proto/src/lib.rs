@@ -15,6 +15,7 @@ pub mod ids;
 pub mod input;
 pub mod message;
 pub mod names;
+pub mod operations;
 pub mod order;
 pub mod outcome;
 pub mod output;

@@ -177,6 +177,17 @@ impl Node {
         self.expect_call("DELETE", &format!("/bindings/{host}/e/{exchange}/q/{queue}/{key}"), None).await;
     }
 
+    /// Binds a queue to an exchange, as somebody who listens would.
+    pub async fn bind(&self, host: &str, exchange: &str, queue: &str, key: &str) {
+        let binding = json!({ "routing_key": key });
+        self.expect_call("POST", &format!("/bindings/{host}/e/{exchange}/q/{queue}"), Some(binding)).await;
+    }
+
+    /// Deletes an exchange with its bindings.
+    pub async fn delete_exchange(&self, host: &str, exchange: &str) {
+        self.expect_call("DELETE", &format!("/exchanges/{host}/{exchange}"), None).await;
+    }
+
     /// What the management API knows of a queue.
     pub async fn queue(&self, host: &str, queue: &str) -> Value {
         self.expect_call("GET", &format!("/queues/{host}/{queue}"), None).await

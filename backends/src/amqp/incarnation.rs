@@ -123,6 +123,9 @@ impl Supervisor {
     /// Makes or looks at the topology, and looks for what earlier configurations left.
     async fn establish(&mut self, connection: &Connection) -> Result<(), CallError> {
         let differences = topology::establish(&self.config, connection).await?;
+        let operations = format!("exchange {}: ", self.config.options().names.operations);
+        let is_there = !differences.iter().any(|difference| difference.starts_with(&operations));
+        self.status.may_announce.store(is_there, Ordering::Relaxed);
         self.find_left(connection, differences).await
     }
 

@@ -29,6 +29,8 @@ pub struct AmqpNames {
     pub dead: String,
     /// What others published and nobody takes.
     pub unrouted: String,
+    /// The exchange of operator events, which no queue of ours is bound to.
+    pub operations: String,
     /// The version of the queues: a change of their fixed arguments needs new queues beside the old ones.
     pub version: String,
     /// The version before, whose queues are drained; those that are not there need not be.
@@ -55,6 +57,7 @@ impl AmqpNames {
             due: name("due"),
             dead: name("dead"),
             unrouted: name("unrouted"),
+            operations: name("operations"),
             version: "v1".to_owned(),
             previous: None,
         }
@@ -71,6 +74,7 @@ impl AmqpNames {
             &self.due,
             &self.dead,
             &self.unrouted,
+            &self.operations,
         ];
         let all = || bases.into_iter().chain([&self.version]).chain(&self.previous);
         if all().any(|name| name.is_empty() || name.len() > LONGEST_BASE || name.starts_with("amq.")) {

@@ -12,7 +12,7 @@ use super::delay::{Wait, wait_for};
 use super::flight::Identity;
 use super::names::{delay_key, is_delay_key_of, shard_key};
 use super::parcel::{Death, Parcel};
-use super::publisher::{Publish, Publisher};
+use super::publisher::{Addressee, Publish, Publisher};
 use super::sizes::Sizes;
 
 /// Publishes parcels.
@@ -74,6 +74,14 @@ impl Outbox {
         self.send(self.config.options().names.dead.clone(), queue, parcel, None).await
     }
 
+    /// Tells whoever listens; nobody need.
+    pub(super) async fn announce(&self, key: String, parcel: Parcel) -> Result<(), PublishError> {
+        let properties = parcel.properties();
+        let identity = Identity { id: parcel.id, exchange: self.config.options().names.operations.clone(), key };
+        let publish = Publish { identity, properties, body: parcel.body, addressee: Addressee::Anybody };
+        self.publisher.publish(publish).await
+    }
+
     /// Whether a message for `queue` was refused within the last seconds, by a shard of it or by what it was to wait on.
     pub(super) fn is_full(&self, queue: Queue) -> bool {
         let names = &self.config.options().names;
@@ -107,6 +115,7 @@ impl Outbox {
             properties = properties.with_expiration(expiration.as_millis().to_string().into());
         }
         let identity = Identity { id: parcel.id, exchange, key };
-        self.publisher.publish(Publish { identity, properties, body: parcel.body }).await
+        let publish = Publish { identity, properties, body: parcel.body, addressee: Addressee::Queue };
+        self.publisher.publish(publish).await
     }
 }

@@ -31,9 +31,19 @@ const BLOCKED_GRACE: Duration = Duration::from_secs(1);
 /// How long the last confirmations are waited for when the bus is closed.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
+/// Who must get a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addressee {
+    /// A queue: without one the publish fails.
+    Queue,
+    /// Whoever listens, if anybody does.
+    Anybody,
+}
+
 /// A message and where it goes.
 #[derive(Debug)]
 pub(super) struct Publish {
+    pub(super) addressee: Addressee,
     pub(super) identity: Identity,
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,
@@ -251,9 +261,10 @@ impl PublisherTask {
             drop(answer.send(Err(PublishError::Unavailable("the broker blocks publishers".to_owned()))));
             return Ok(());
         }
-        let Publish { identity, properties, body } = publish;
+        let Publish { identity, properties, body, addressee } = publish;
         let place = (ShortString::from(identity.exchange.as_str()), ShortString::from(identity.key.as_str()));
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let options =
+            BasicPublishOptions { mandatory: addressee == Addressee::Queue, ..BasicPublishOptions::default() };
         let writing = line.channel.basic_publish(place.0, place.1, options, &body, properties);
         match self.write(line, writing).await {
             Ok(confirm) => flight.add(identity, answer, confirm),

@@ -1,6 +1,7 @@
 //! What the tasks of one bus tell whoever watches it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +20,18 @@ pub(super) struct Status {
     pub(super) counters: Counters,
     /// A publish was returned, because nothing is bound for it.
     pub(super) returned: Notify,
+    /// The exchange of operator events was there at the last look. What is published to an exchange that is not there
+    /// costs the connection, and with it the publishes of everybody else.
+    pub(super) may_announce: AtomicBool,
 }
 
 impl Status {
     pub(super) fn at_start() -> Self {
-        Self { trouble: Trouble::at_start(), counters: Counters::default(), returned: Notify::new() }
+        Self {
+            trouble: Trouble::at_start(),
+            counters: Counters::default(),
+            returned: Notify::new(),
+            may_announce: AtomicBool::new(false),
+        }
     }
 }

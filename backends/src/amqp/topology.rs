@@ -62,6 +62,7 @@ fn exchanges(config: &AmqpConfig) -> Vec<Exchange> {
         exchange(&names.delay, ExchangeKind::Topic),
         exchange(&names.due, ExchangeKind::Topic),
         exchange(&names.dead, ExchangeKind::Topic),
+        exchange(&names.operations, ExchangeKind::Topic),
     ];
     direct.into_iter().chain(others).collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dockbell_proto::operations::OperatorEvent;
 use rusqlite::Connection;
 
 use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
@@ -60,6 +61,11 @@ impl Bus for Embedded {
         let message = Incoming::new(queue, message)?;
         let kept = self.kept.clone();
         self.writer.write(move |file| dead::insert(file, &kept, &message, &reason), |()| ()).await?;
+        Ok(())
+    }
+
+    /// Nobody else can listen to a file.
+    async fn announce(&self, _event: &OperatorEvent) -> Result<(), PublishError> {
         Ok(())
     }
 

@@ -76,6 +76,7 @@ async fn check(rule: &str, bus: &mut AmqpBus<'_>) {
         "a_dead_letter_survives_a_crash" => dead::a_dead_letter_survives_a_crash(bus).await,
         "a_message_is_buried_without_a_receipt" => dead::a_message_is_buried_without_a_receipt(bus).await,
         "dead_letters_are_read_on_from_a_position" => dead::dead_letters_are_read_on_from_a_position(bus).await,
+        "an_announcement_needs_no_listener" => queue::an_announcement_needs_no_listener(bus).await,
         _ => panic!("nothing checks {rule}"),
     }
 }

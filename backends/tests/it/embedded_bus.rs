@@ -123,3 +123,8 @@ async fn a_message_is_buried_without_a_receipt() {
 async fn dead_letters_are_read_on_from_a_position() {
     dead::dead_letters_are_read_on_from_a_position(&mut EmbeddedBus::open()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_needs_no_listener() {
+    queue::an_announcement_needs_no_listener(&mut EmbeddedBus::open()).await;
+}

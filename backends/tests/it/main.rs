@@ -7,6 +7,8 @@ mod amqp_bus;
 #[cfg(test)]
 mod amqp_harness;
 #[cfg(test)]
+mod amqp_operations;
+#[cfg(test)]
 mod amqp_robust;
 #[cfg(test)]
 mod amqp_storm;

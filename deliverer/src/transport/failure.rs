@@ -1,11 +1,12 @@
-//! What a failed exchange was: found by the types of its causes, and told without the URL.
+//! What a failed exchange was, and whose fault: found by the types of its causes, and told without the URL.
 
 use std::error::Error;
 use std::io;
 
 use dockbell_proto::outcome::{Outcome, Phase};
 
-use super::resolve::{ForbiddenName, LookUpError};
+use super::names::LookUpError;
+use super::resolve::ForbiddenName;
 
 /// Names the outcome of an exchange that ended in `error`.
 pub(super) fn classify(error: &reqwest::Error) -> Outcome {
@@ -14,7 +15,8 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
         return Outcome::Blocked { reason: "the host leads to an address that is not allowed".to_owned() };
     }
     if let Some(error) = find::<LookUpError>(error) {
-        return unreachable(&error.to_string());
+        let reason = error.to_string();
+        return if error.is_ours() { Outcome::Hindered { reason } } else { Outcome::Unreachable { reason } };
     }
     if error.is_timeout() {
         return Outcome::TimedOut { phase: if error.is_connect() { Phase::Connect } else { Phase::Headers } };
@@ -23,13 +25,35 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
         return unreachable(&format!("the TLS handshake failed: {error}"));
     }
     if let Some(error) = find::<io::Error>(error) {
-        return unreachable(broken(error.kind()));
+        return of_connection(error);
     }
     unreachable(if error.is_connect() { "no connection could be made" } else { "the answer is not HTTP or broke off" })
 }
 
 fn unreachable(reason: &str) -> Outcome {
     Outcome::Unreachable { reason: reason.to_owned() }
+}
+
+/// What this machine lacks is our fault. A receiver that is away, and whatever lies between, are not: if they are away
+/// all at once, that is noticed over many hosts.
+fn of_connection(error: &io::Error) -> Outcome {
+    match error.raw_os_error().and_then(lacking) {
+        Some(reason) => Outcome::Hindered { reason: reason.to_owned() },
+        None => unreachable(broken(error.kind())),
+    }
+}
+
+/// What this machine lacks, if a call of the system failed with this code because of it.
+fn lacking(code: i32) -> Option<&'static str> {
+    match code {
+        libc::EMFILE | libc::ENFILE => Some("this machine has no file descriptor left for a connection"),
+        libc::ENOBUFS | libc::ENOMEM => Some("this machine has no memory left for a connection"),
+        // Of a name only addresses with a route are dialled, so that a port is what is lacking, or it was a literal.
+        libc::EADDRNOTAVAIL => Some("this machine has no port or address left for a connection"),
+        libc::ENETUNREACH => Some("this machine has no route to the network of the host"),
+        libc::ENETDOWN => Some("the network of this machine is down"),
+        _ => None,
+    }
 }
 
 fn broken(kind: io::ErrorKind) -> &'static str {
@@ -39,7 +63,7 @@ fn broken(kind: io::ErrorKind) -> &'static str {
             "the connection was reset"
         }
         io::ErrorKind::UnexpectedEof => "the connection was closed before the answer was complete",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no route to the host",
+        io::ErrorKind::HostUnreachable => "there is no route to the host",
         io::ErrorKind::TimedOut => "the connection timed out",
         _ => "the connection failed",
     }
@@ -59,4 +83,28 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         next = cause.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_our_fault_and_a_host_that_is_away_is_not() {
+        let is_ours = |code| matches!(of_connection(&io::Error::from_raw_os_error(code)), Outcome::Hindered { .. });
+        for code in [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOBUFS,
+            libc::ENOMEM,
+            libc::EADDRNOTAVAIL,
+            libc::ENETUNREACH,
+            libc::ENETDOWN,
+        ] {
+            assert!(is_ours(code), "{code}");
+        }
+        for code in [libc::ECONNREFUSED, libc::ECONNRESET, libc::EHOSTUNREACH, libc::ETIMEDOUT, libc::EPIPE] {
+            assert!(!is_ours(code), "{code}");
+        }
+    }
 }

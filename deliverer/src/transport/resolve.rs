@@ -1,7 +1,7 @@
 //! Names to addresses, each of which the policy has permitted.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+
+use super::names::{LookUpError, look_up};
 
 /// How long a look-up may take.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -23,15 +25,6 @@ const ADDRESSES_LIMIT: usize = 16;
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads to a forbidden address")]
 pub(super) struct ForbiddenName(#[source] Forbidden);
-
-/// A name leads nowhere.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LookUpError {
-    #[error("the name could not be looked up")]
-    Failed(#[source] std::io::Error),
-    #[error("the name was not looked up in time")]
-    TimedOut,
-}
 
 /// Resolves names for connections to one port, or to any port that no exception is limited to.
 #[derive(Debug, Clone)]
@@ -64,12 +57,12 @@ impl VettingResolver {
         }
         let permit = Arc::clone(&self.look_ups).acquire_owned().await.map_err(|_| LookUpError::TimedOut)?;
         let found = spawn_blocking(move || {
-            let found = (name, 0).to_socket_addrs().map(Vec::from_iter);
+            let found = look_up(&name);
             // A look-up cannot be called off, so its thread counts until it is back.
             drop(permit);
             found
         });
-        found.await.map_err(io::Error::other).flatten().map_err(LookUpError::Failed)
+        found.await.map_err(|error| LookUpError::NoAnswer(io::Error::other(error)))?
     }
 }
 

@@ -11,6 +11,7 @@ use dockbell_backends::bus::{
     BusError, Consume, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Receipt, Received, Settle,
     Settlement,
 };
+use dockbell_proto::operations::OperatorEvent;
 
 /// What becomes of a publish.
 #[derive(Debug, Clone)]
@@ -118,6 +119,10 @@ impl FaultyBus {
 
 #[async_trait]
 impl Bus for FaultyBus {
+    async fn announce(&self, event: &OperatorEvent) -> Result<(), PublishError> {
+        self.inner.announce(event).await
+    }
+
     fn is_full(&self, queue: Queue) -> bool {
         self.inner.is_full(queue)
     }

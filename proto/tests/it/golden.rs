@@ -8,11 +8,12 @@ use dockbell_proto::event::{EVENT_SCHEMA, Event, Schema};
 use dockbell_proto::ids::SourceName;
 use dockbell_proto::input::{Disposition, InputFormat, decode};
 use dockbell_proto::message::Message;
+use dockbell_proto::operations::{OPERATION_SCHEMA, OperationSchema, OperatorEvent};
 use serde_json::{Value, json};
 
 /// Every schema that some release wrote to the bus. A line is added with the release that reads a new one, and
 /// goes when nothing that was written in it can stand on a queue any more.
-const SCHEMAS: [&str; 3] = ["dockbell.batch/1", "dockbell.delivery/1", "dockbell.event/1"];
+const SCHEMAS: [&str; 4] = ["dockbell.batch/1", "dockbell.delivery/1", "dockbell.event/1", "dockbell.operation/1"];
 
 /// The golden files by what their names say: `batch-1.json` holds `dockbell.batch/1`.
 fn golden() -> BTreeMap<String, Value> {
@@ -30,11 +31,12 @@ fn golden() -> BTreeMap<String, Value> {
 fn read_by_the_code() -> BTreeSet<String> {
     let messages = Message::decode(br#"{"schema": "dockbell.nothing/1"}"#).unwrap_err().to_string();
     let events = serde_json::from_value::<Schema>(json!("dockbell.nothing/1")).unwrap_err().to_string();
+    let operations = serde_json::from_value::<OperationSchema>(json!("dockbell.nothing/1")).unwrap_err().to_string();
     let named = |text: &str| -> Vec<String> {
         let expected = text.rsplit("expected ").next().unwrap();
         expected.split('`').filter(|part| part.starts_with("dockbell.")).map(ToOwned::to_owned).collect()
     };
-    named(&messages).into_iter().chain(named(&events)).collect()
+    [messages, events, operations].iter().flat_map(|text| named(text)).collect()
 }
 
 /// The message or event of a golden file, written as this version writes it.
@@ -48,6 +50,10 @@ fn written_again(schema: &str, golden: &Value) -> Value {
         assert_eq!(serde_json::from_value::<Event>(golden.clone()).unwrap(), *event, "both ways of reading agree");
         return serde_json::to_value(event).unwrap();
     }
+    if schema.starts_with("dockbell.operation/") {
+        let event: OperatorEvent = serde_json::from_value(golden.clone()).unwrap();
+        return serde_json::from_slice(&event.encode()).unwrap();
+    }
     let message = Message::decode(golden.to_string().as_bytes()).unwrap_or_else(|error| panic!("{schema}: {error}"));
     serde_json::from_slice(&message.encode()).unwrap()
 }
@@ -57,7 +63,7 @@ fn every_schema_that_was_ever_written_has_a_golden_file_and_is_read() {
     let listed: BTreeSet<_> = SCHEMAS.into_iter().map(ToOwned::to_owned).collect();
     assert_eq!(golden().into_keys().collect::<BTreeSet<_>>(), listed, "golden files, and the list");
     assert_eq!(read_by_the_code(), listed, "what the code reads, and the list");
-    assert!(listed.contains(EVENT_SCHEMA));
+    assert!(listed.contains(EVENT_SCHEMA) && listed.contains(OPERATION_SCHEMA));
 }
 
 /// Nothing of it is lost: members that a release wrote are kept, under their names.
@@ -87,6 +93,8 @@ fn what_a_later_version_wrote_is_refused_by_its_name() {
         let body = body.to_string();
         let reason = if schema.starts_with("dockbell.event/") {
             decode(InputFormat::Auto, body.as_bytes()).unwrap_err().to_string()
+        } else if schema.starts_with("dockbell.operation/") {
+            serde_json::from_str::<OperatorEvent>(&body).unwrap_err().to_string()
         } else {
             Message::decode(body.as_bytes()).unwrap_err().to_string()
         };

@@ -44,6 +44,7 @@ pub const RULES: &[&str] = &[
     "a_dead_letter_survives_a_crash",
     "a_message_is_buried_without_a_receipt",
     "dead_letters_are_read_on_from_a_position",
+    "an_announcement_needs_no_listener",
 ];
 
 /// A bus under test, on queues of its own that are empty at first and hold [`QUEUE_BYTES`] each.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dockbell_backends::bus::{Outgoing, Queue};
+use dockbell_proto::operations::{OperationKind, OperatorEvent};
 use tokio::task::JoinSet;
 
-use super::{BusHarness, consume, drain, next, outgoing, publish};
+use super::{BusHarness, consume, drain, next, outgoing, publish, until_empty};
+use crate::sample::moment;
 
 /// What was accepted is there after a crash.
 pub async fn publish_returns_only_when_the_message_survives_a_crash(harness: &mut dyn BusHarness) {
@@ -115,4 +117,19 @@ pub async fn a_repeated_publish_is_flagged(harness: &mut dyn BusHarness) {
         let mut consumer = consume(&bus, queue, 1).await;
         assert!(next(&mut consumer).await.maybe_repeated, "{queue:?}");
     }
+}
+
+/// It succeeds although nobody listens, also if it is made again, and stands on no queue of ours.
+pub async fn an_announcement_needs_no_listener(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    let event = OperatorEvent::of_fleet(OperationKind::FleetFault, moment(), "nobody answers");
+    for _ in 0..2 {
+        bus.announce(&event).await.expect("an announcement");
+    }
+    for queue in Queue::ALL {
+        until_empty(&bus, queue).await;
+    }
+    publish(&bus, Queue::Events, "a").await;
+    let mut consumer = consume(&bus, Queue::Events, 1).await;
+    assert_eq!(drain(&mut consumer, "a").await, ["a"]);
 }
