@@ -21,6 +21,7 @@ use crate::fleet::Fleet;
 use crate::hosts::Hosts;
 use crate::lane::Lanes;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::pull::Deliverer;
 use crate::settings::Settings;
 use crate::settle::Settler;
@@ -53,7 +54,11 @@ pub fn start(
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
+    let target = settings.operations.clone();
+    let (operations, telling) = Operations::new(Arc::clone(&bus), &clock, target, meter)?;
+    lifecycle.spawn("operator events", telling.run(lifecycle.shutdown()));
     let settler = Settler {
+        operations,
         bus,
         store,
         directory: Arc::clone(&directory),

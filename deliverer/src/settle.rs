@@ -15,6 +15,7 @@ use dockbell_proto::event::cut;
 use dockbell_proto::health::{Health, StandingChange, StandingWord};
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::message::Message;
+use dockbell_proto::operations::OperatorEvent;
 use dockbell_proto::outcome::Verdict;
 use dockbell_proto::policy::Policy;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
@@ -24,6 +25,7 @@ use tokio::time::{Instant, timeout};
 use crate::directory::Directory;
 use crate::judge::disables;
 use crate::metrics::Metrics;
+use crate::operations::Operations;
 use crate::unrecorded::Unrecorded;
 
 /// What verdicts are carried out with.
@@ -43,6 +45,8 @@ pub struct Settler {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where operators are told.
+    pub operations: Operations,
     /// When the absence of a backend was last told, by operation.
     pub told_at: Mutex<HashMap<&'static str, Instant>>,
 }
@@ -103,7 +107,7 @@ impl Settler {
         let health = recorded.health.clone();
         self.directory.learn(id, recorded.health).await;
         if let Some(change) = &recorded.change {
-            self.tell(id, change);
+            self.tell(id, change).await;
         }
         let gone = disables(&record.outcome);
         if recorded.is_first && (gone.is_some() || health.failing_since.is_some()) {
@@ -123,7 +127,7 @@ impl Settler {
         self.until_done("disable a webhook", || self.store.patch_webhook(id, &patch, now)).await;
         let change = StandingChange { at: now, standing: StandingWord::Disabled, reason };
         self.until_done("disable a webhook", || self.store.keep_change(id, &change)).await;
-        self.tell(id, &change);
+        self.tell(id, &change).await;
     }
 
     /// The delivery policy of a webhook.
@@ -131,8 +135,8 @@ impl Settler {
         self.policy.with(&webhook.policy)
     }
 
-    /// Tells a change of a webhook's standing to those who look at logs and metrics.
-    fn tell(&self, webhook: &WebhookId, change: &StandingChange) {
+    /// Tells a change of a webhook's standing to those who look at logs and metrics, and to operators.
+    async fn tell(&self, webhook: &WebhookId, change: &StandingChange) {
         let (standing, reason) = (change.standing.as_str(), &change.reason);
         self.metrics.standing_changed(change.standing);
         match change.standing {
@@ -142,6 +146,11 @@ impl Settler {
             StandingWord::Healthy | StandingWord::Recovering | StandingWord::Enabled => {
                 tracing::info!(webhook.id = %webhook, standing, reason, "the standing of a webhook changed");
             }
+        }
+        // It was known a moment ago; if it was removed since, nobody wants to know.
+        let Ok(Some(found)) = self.directory.webhook(webhook).await else { return };
+        if let Some(event) = OperatorEvent::of_change(&found, change) {
+            self.operations.tell(event);
         }
     }
 

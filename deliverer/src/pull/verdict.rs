@@ -5,6 +5,7 @@ use std::time::Duration;
 use dockbell_backends::bus::Queue;
 use dockbell_backends::store::AttemptRecord;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::operations::{OperationKind, OperatorEvent};
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
@@ -15,6 +16,8 @@ use crate::fleet::Finding;
 use crate::judge::{describe, judge};
 use crate::settle::excerpt;
 use crate::transport::Exchange;
+
+const FAULT: &str = "almost no receiver can be reached: this is taken for a fault of our own network; no webhook is charged, and nothing is attempted for a while";
 
 impl Deliverer {
     /// Makes one attempt, and judges it.
@@ -48,18 +51,21 @@ impl Deliverer {
             Finding::Nothing => {}
             Finding::Fault(pause) => {
                 self.settler.metrics.fleet_fault(true);
+                self.tell_fleet(OperationKind::FleetFault, FAULT);
                 let pause_s = pause.as_secs();
-                tracing::error!(
-                    pause_s,
-                    "almost no receiver can be reached: this is taken for a fault of our own network, no webhook is charged, and nothing is attempted for a while"
-                );
+                tracing::error!(pause_s, "{FAULT}");
             }
             Finding::Recovered => {
                 self.settler.metrics.fleet_fault(false);
+                self.tell_fleet(OperationKind::FleetRecovered, "receivers answer again");
                 tracing::info!("receivers answer again");
             }
         }
         outcome
+    }
+
+    fn tell_fleet(&self, kind: OperationKind, reason: &str) {
+        self.settler.operations.tell(OperatorEvent::of_fleet(kind, self.settler.clock.now(), reason));
     }
 
     /// Judges what began at `at` and ends now.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dockbell_backends::store::Store as _;
 use dockbell_proto::batch::Batch;
+use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::{sample, wait};

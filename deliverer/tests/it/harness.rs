@@ -14,6 +14,7 @@ use dockbell_deliverer::fleet::Fleet;
 use dockbell_deliverer::hosts::Hosts;
 use dockbell_deliverer::lane::Lanes;
 use dockbell_deliverer::metrics::Metrics;
+use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::pull::{Deliverer, Share};
 use dockbell_deliverer::settle::Settler;
 use dockbell_deliverer::transport::{Deadlines, Transport};
@@ -109,7 +110,10 @@ impl House {
         tasks.spawn(Arc::clone(&directory).follow(self.embedded.changes(), shutdown.clone()));
         let positive = |number| NonZeroU16::new(number).unwrap();
         let (attempts, prefetch) = told.at_once;
-        let deliverer = Arc::new(self.deliverer(directory, store, told));
+        let meter = opentelemetry::global::meter("test");
+        let (operations, telling) = Operations::new(self.embedded.clone(), &self.clock, None, &meter).unwrap();
+        tasks.spawn(telling.run(shutdown.clone()));
+        let deliverer = Arc::new(self.deliverer(directory, (store, operations), told));
         for queue in [Queue::Deliveries, Queue::Redeliveries] {
             let share = Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) };
             tasks.spawn(Arc::clone(&deliverer).pull(share, shutdown.clone()));
@@ -119,7 +123,12 @@ impl House {
         Running { shutdown, tasks }
     }
 
-    fn deliverer(&self, directory: Arc<Directory>, store: Arc<dyn Store>, told: Told) -> Deliverer {
+    fn deliverer(
+        &self,
+        directory: Arc<Directory>,
+        (store, operations): (Arc<dyn Store>, Operations),
+        told: Told,
+    ) -> Deliverer {
         let targets =
             Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
         let transport = Transport::new(&targets, told.deadlines, self.clock.clone()).unwrap();
@@ -140,6 +149,7 @@ impl House {
                 clock: self.clock.clone(),
                 metrics: Metrics::new(&opentelemetry::global::meter("test")),
                 told_at: Mutex::default(),
+                operations,
             },
             lanes: Lanes::default(),
             hosts: Hosts::default(),
