@@ -8,7 +8,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::receiver::Answer;
-use dockbell_testkit::sample;
+use dockbell_testkit::{sample, wait};
 
 use super::harness::{House, Told, header};
 
@@ -171,7 +171,8 @@ async fn a_shutdown_waits_no_longer_than_an_attempt_may_take() {
     running.stop().await;
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_eq!(house.embedded.depth(Queue::Deliveries).await.unwrap().messages, 0, "the attempt was judged");
+    let judged = async || (house.embedded.depth(Queue::Deliveries).await.unwrap().messages == 0).then_some(());
+    wait::until("the attempt to be judged and its batch settled", judged).await;
     house.reopen().await;
     let running = house.run();
     house.wait_until_idle().await;

@@ -299,7 +299,8 @@ async fn an_endpoint_that_is_down_for_three_days_gets_what_it_is_owed_and_its_hi
         house.reopen().await;
     }
     let health = house.health(&webhook).await;
-    assert_eq!((health.standing.as_str(), health.waiting), ("healthy", 0), "{health:?}");
+    // Two successes are too few to tell that it is healthy.
+    assert_eq!((health.standing.as_str(), health.waiting), ("recovering", 0), "{health:?}");
     let accepted: Vec<_> = delivered_tags(&house, &webhook).await;
     assert_eq!(accepted, ["p23 latest", "p24 stable"], "the newest change of each tag, once");
     let words = words(&house, &webhook).await;
