@@ -70,6 +70,8 @@ impl Keeper {
             let limit = self.endpoint.timeouts().connect;
             timeout(limit, self.get_to_know(marker, &mut connection)).await.map_err(late)??;
         }
+        // A server that is too slow for this would cost those who call their time.
+        timeout(self.endpoint.timeouts().response, verify(&mut connection)).await.map_err(late)??;
         Ok(connection)
     }
 

@@ -3,11 +3,12 @@
 //! The client library neither reconnects after time-outs nor when a primary became a replica. Here a
 //! connection is lost after three time-outs in a row, at once when it breaks or the server cannot take
 //! writes; then calls fail without waiting until the [`Keeper`](super::keeper::Keeper) has another one. After
-//! time-outs that is a second later at the earliest, so that a slow server costs callers little.
+//! time-outs that is a second later at the earliest, and for a while the next one is lost after one of them, so that
+//! a slow server costs one call a second its time.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -22,6 +23,8 @@ use super::trouble::Troubles;
 
 /// How many calls in a row may time out before the connection is given up.
 const TIMEOUTS_ALLOWED: u32 = 3;
+/// How long after that one is enough.
+const PROBATION: Duration = Duration::from_secs(30);
 /// How long calls fail at once after time-outs.
 pub(super) const REST: Duration = Duration::from_secs(1);
 /// What an operator can do when the database is not the one that was known.
@@ -34,6 +37,8 @@ pub(super) struct Link {
     server: String,
     state: watch::Sender<State>,
     response: Duration,
+    /// When a connection was last given up after time-outs.
+    timed_out_at: Mutex<Option<Instant>>,
     troubles: Arc<Troubles>,
     tally: Tally,
 }
@@ -82,7 +87,7 @@ impl Link {
         let why = "not connected yet".to_owned();
         troubles.report(&server, Some(&why));
         let state = watch::Sender::new(State::Down(Lost { why, rests_until: None }));
-        Self { server, state, response, troubles, tally: Tally::default() }
+        Self { server, state, response, timed_out_at: Mutex::default(), troubles, tally: Tally::default() }
     }
 
     /// Runs the script. Whether an error means that it had no effect is not known.
@@ -134,11 +139,20 @@ impl Link {
             Harm::TimedOut => {
                 self.tally.timed_out();
                 let before = connected.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed);
-                if before + 1 >= TIMEOUTS_ALLOWED {
+                if before + 1 >= self.timeouts_allowed() {
+                    *self.timed_out_at() = Some(Instant::now());
                     self.lose(connected, why, Some(Instant::now() + REST));
                 }
             }
         }
+    }
+
+    fn timeouts_allowed(&self) -> u32 {
+        if self.timed_out_at().is_some_and(|at| at.elapsed() < PROBATION) { 1 } else { TIMEOUTS_ALLOWED }
+    }
+
+    fn timed_out_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.timed_out_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the connection up, unless that was done already.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_backends::redis::{RedisConfig, RedisStore};
+use dockbell_backends::redis::{RedisConfig, RedisStore, RedisTimeouts};
 use dockbell_backends::store::{Notice, Store as _};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::secret::Secret;
@@ -94,22 +94,20 @@ async fn a_connection_that_hangs_costs_few_callers_their_time() {
 }
 
 /// How many calls of twenty callers waited in vain for an answer, in so long.
-async fn calls_that_waited(store: &Arc<RedisStore>, during: Duration) -> u32 {
-    let mut callers = JoinSet::new();
+async fn calls_that_waited(store: &Arc<RedisStore>, during: Duration) -> u64 {
+    let (before, mut callers) = (store.stats().settings.timeouts, JoinSet::new());
     for number in 0..20 {
         let store = Arc::clone(store);
         callers.spawn(async move {
-            let (began, mut waited) = (Instant::now(), 0);
+            let began = Instant::now();
             while began.elapsed() < during {
-                let called = Instant::now();
                 store.record(&failed(numbered(number))).await.unwrap_err();
-                waited += u32::from(called.elapsed() > Duration::from_millis(400));
                 sleep(Duration::from_millis(20)).await;
             }
-            waited
         });
     }
-    callers.join_all().await.into_iter().sum()
+    callers.join_all().await;
+    store.stats().settings.timeouts - before
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,6 +127,40 @@ async fn calls_fail_at_once_while_the_server_is_known_to_be_away() {
     assert_eq!(calls_that_waited(&store, Duration::from_secs(3)).await, 0, "killed");
     server.start_again().await;
     until_answered(&store, Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_too_late_costs_at_most_one_call_a_second_its_time() {
+    const DURING: Duration = Duration::from_secs(10);
+    let server = Arc::new(RedisServer::start().await);
+    let timeouts = RedisTimeouts { response: Duration::from_millis(100), ..RedisTimeouts::default() };
+    let store = started(&RedisConfig { timeouts, ..config(&server) }, clock()).await;
+    let (mut slowness, slow_server) = (JoinSet::new(), Arc::clone(&server));
+    slowness.spawn(async move {
+        loop {
+            slow_server.pause().await;
+            sleep(Duration::from_millis(300)).await;
+            slow_server.resume().await;
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+    // It is found out by several calls, as some are answered in time.
+    until("it to be known", || async {
+        drop(store.webhook(&webhook(1).id).await);
+        store.trouble().borrow().as_ref().map(|_| ())
+    })
+    .await;
+    let (began, mut waited) = (Instant::now(), 0);
+    while began.elapsed() < DURING {
+        let called = Instant::now();
+        drop(store.webhook(&webhook(1).id).await);
+        waited += u32::from(called.elapsed() > Duration::from_millis(90));
+        sleep(Duration::from_millis(10)).await;
+    }
+    slowness.shutdown().await;
+    server.resume().await;
+    until_answered(&store, Duration::from_secs(5)).await;
+    assert!(waited <= 10, "{waited} calls waited");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

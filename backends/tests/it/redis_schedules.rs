@@ -20,7 +20,7 @@ const STEPS: usize = 20;
 /// Short, so that time-outs cost little. A machine that stands still makes more of them, which is as well.
 const RESPONSE: Duration = Duration::from_millis(100);
 /// How long nothing is disturbed, and how long an answer is held up.
-const PEACE: Duration = Duration::from_secs(1);
+const PEACE: Duration = Duration::from_secs(3);
 const HELD_UP: Duration = Duration::from_millis(150);
 
 /// A server that does not wait for its disk: it is not killed here.
