@@ -9,7 +9,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use dockbell_backends::store::DeliveryRecord;
-use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::webhook::Webhook;
 
@@ -28,7 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     get, path = "/api/v1/deliveries", tag = "deliveries",
     params(
         ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook"),
-        ("state" = Option<String>, Query, description = "Only deliveries in this state: `delivered`, `retrying` or `dead`"),
+        ("state" = Option<String>, Query, description = "Only deliveries in this state: `delivered`, `retrying`, `parked`, `dead`, `superseded`, `skipped` or `expired`"),
         ("after" = Option<String>, Query, description = "Where the page starts: what the page before gave as `next`"),
         ("limit" = Option<u32>, Query, description = "How many entries; 50, if left out", minimum = 1, maximum = 100),
     ),
@@ -80,19 +79,7 @@ async fn redeliver(
 ) -> Result<(StatusCode, Json<RedeliveryAsked>), Problem> {
     let recorded = find(&console, &id).await?.delivery;
     require_addressee(&recorded.webhook, console.store.webhook(&recorded.webhook).await?.as_ref())?;
-    let request = console.store.take_request(&id).await?.ok_or_else(no_delivery)?;
-    publish::ask_for(
-        &*console.bus,
-        Delivery {
-            request,
-            ordinal: 1,
-            not_before: None,
-            is_parked: false,
-            first_at: Some(console.clock.now()),
-            ..recorded
-        },
-    )
-    .await?;
+    let request = publish::again(&console, &recorded).await?;
     tracing::info!(delivery.id = %id, delivery.request = request, "a redelivery was asked for");
     Ok((StatusCode::ACCEPTED, Json(RedeliveryAsked { id: id.to_string(), request })))
 }
@@ -109,11 +96,7 @@ fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Result<(), Pr
 }
 
 async fn find(console: &Console, id: &DeliveryId) -> Result<DeliveryRecord, Problem> {
-    console.store.delivery(id).await?.ok_or_else(no_delivery)
-}
-
-fn no_delivery() -> Problem {
-    Problem::not_found("no delivery of this id is recorded; a new one is, once it was attempted")
+    console.store.delivery(id).await?.ok_or_else(publish::unrecorded)
 }
 
 #[cfg(test)]

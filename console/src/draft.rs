@@ -1,6 +1,7 @@
 //! What a caller wants a webhook to be, read from JSON and judged as a whole.
 
 mod members;
+mod policy;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -16,12 +17,18 @@ use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::policy::{Policy, PolicyPatch};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
 
 use crate::problem::{MemberProblem, Problem};
+use crate::replay::Span;
 use members::Members;
+pub(crate) use policy::PolicyChange;
+
+/// Which addresses a webhook may name, and the delivery policy that its own is a part of.
+pub(crate) type Rules<'a> = (&'a AddressPolicy, &'a Policy);
 
 /// A webhook that may be made.
 #[derive(Debug)]
@@ -33,23 +40,25 @@ pub(crate) struct WebhookDraft {
     pub(crate) format: Format,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) enabled: bool,
+    pub(crate) policy: PolicyPatch,
 }
 
 impl WebhookDraft {
     /// Reads the members of a new webhook. The problem names every member that is wrong.
-    pub(crate) fn read(given: Map<String, Value>, policy: &AddressPolicy) -> Result<Self, Problem> {
+    pub(crate) fn read(given: Map<String, Value>, (targets, policy): Rules<'_>) -> Result<Self, Problem> {
         let mut members = Members::new(given);
         let name = members.required("name", reading::name);
         let pattern = members.required("repository", reading::pattern);
-        let url = members.required("url", |value| reading::url(value, policy));
+        let url = members.required("url", |value| reading::url(value, targets));
         let format = members.required("format", reading::format);
         let registry = members.optional("registry", reading::registry).flatten();
         let headers = members.optional("headers", reading::headers).unwrap_or_default();
         let enabled = members.optional("enabled", reading::enabled).unwrap_or(true);
+        let own = members.optional("policy", |value| policy::new(value, policy)).unwrap_or_default();
         members.refuse_the_rest("is not a member of a webhook");
         match (name, pattern, url, format) {
             (Some(name), Some(pattern), Some(url), Some(format)) => {
-                members.finish(Self { name, pattern, registry, url, format, headers, enabled })
+                members.finish(Self { name, pattern, registry, url, format, headers, enabled, policy: own })
             }
             _ => Err(members.into_problem()),
         }
@@ -68,7 +77,7 @@ impl WebhookDraft {
             secret,
             enabled: self.enabled,
             disabled_reason: None,
-            policy: dockbell_proto::policy::PolicyPatch::default(),
+            policy: self.policy,
             created_at: now,
             updated_at: now,
         }
@@ -78,10 +87,12 @@ impl WebhookDraft {
 /// What is to change of a webhook, as a JSON merge patch (RFC 7396).
 #[derive(Debug)]
 pub(crate) struct PatchDraft {
-    /// Everything but the headers.
+    /// Everything but the headers and the policy.
     pub(crate) patch: WebhookPatch,
     /// What is to change of the headers; nothing, if none.
     pub(crate) headers: Option<HeadersPatch>,
+    /// What is to change of the policy; nothing, if none.
+    pub(crate) policy: Option<PolicyChange>,
 }
 
 /// What is to change of the headers of a webhook. Their values are never shown, so they change one by one.
@@ -95,13 +106,13 @@ pub(crate) enum HeadersPatch {
 
 impl PatchDraft {
     /// Reads a patch. The problem names every member that is wrong.
-    pub(crate) fn read(given: Map<String, Value>, policy: &AddressPolicy) -> Result<Self, Problem> {
+    pub(crate) fn read(given: Map<String, Value>, targets: &AddressPolicy) -> Result<Self, Problem> {
         let mut members = Members::new(given);
         let patch = WebhookPatch {
             name: members.optional("name", reading::name),
             pattern: members.optional("repository", reading::pattern),
             registry: members.optional("registry", reading::registry),
-            url: members.optional("url", |value| reading::url(value, policy)),
+            url: members.optional("url", |value| reading::url(value, targets)),
             format: members.optional("format", reading::format),
             headers: None,
             enabled: members.optional("enabled", reading::enabled),
@@ -109,8 +120,9 @@ impl PatchDraft {
             policy: None,
         };
         let headers = members.optional("headers", reading::headers_patch);
+        let policy = members.optional("policy", policy::change);
         members.refuse_the_rest("is not a member of a webhook that can be changed");
-        members.finish(Self { patch, headers })
+        members.finish(Self { patch, headers, policy })
     }
 }
 
@@ -160,6 +172,15 @@ pub(crate) fn read_history_query(given: Vec<(String, String)>) -> Result<History
     let page = read_page(&mut members);
     members.refuse_the_rest("is not a parameter of this list");
     members.finish(HistoryQuery { webhook, state, page })
+}
+
+/// Reads from when to when.
+pub(crate) fn read_period(given: Map<String, Value>) -> Result<Span, Problem> {
+    let mut members = Members::new(given);
+    let since = members.optional("since", |value| reading::time("since", value));
+    let until = members.optional("until", |value| reading::time("until", value));
+    members.refuse_the_rest("is not a member of a period");
+    members.finish(Span { since, until })
 }
 
 fn read_page(members: &mut Members) -> PageRequest {

@@ -7,8 +7,10 @@ mod extract;
 mod openapi;
 mod problem;
 mod publish;
+mod replay;
 mod request;
 mod sample;
+mod standing;
 mod view;
 mod webhooks;
 
@@ -24,13 +26,14 @@ use rand::rngs::StdRng;
 use dockbell_backends::{Bus, Store};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
+use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 
 pub use problem::{MemberProblem, Problem};
-pub use request::{NewWebhook, WebhookChange};
+pub use request::{NewWebhook, Period, WebhookChange};
 pub use view::{
-    AttemptView, ChangeView, CreatedWebhook, DeliveryView, HealthView, PageView, RedeliveryAsked, TestAsked,
-    WebhookView,
+    AttemptView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView, PageView, PolicyView,
+    RedeliveryAsked, Replayed, StandingChangeView, StandingView, TestAsked, WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -49,7 +52,9 @@ pub struct Console {
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Which addresses a webhook may name.
-    pub policy: Arc<AddressPolicy>,
+    pub targets: Arc<AddressPolicy>,
+    /// The delivery policy of webhooks that have none of their own.
+    pub policy: Policy,
     /// What a caller must present. An empty one lets nobody in.
     pub admin_token: Secret,
     /// Where ids and signing secrets come from: it must be seeded by the operating system.
@@ -70,7 +75,7 @@ impl Console {
 /// public routes asks for the admin token, whether it exists or not.
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
-    let described = openapi::describe(webhooks::routes().merge(deliveries::routes()));
+    let described = openapi::describe(webhooks::routes().merge(standing::routes()).merge(deliveries::routes()));
     let (mut routes, document) = described.split_for_parts();
     for path in ["/api", "/api/", "/api/{*rest}"] {
         routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));

@@ -120,12 +120,22 @@ pub(crate) fn state_schema() -> Object {
 
 /// The words for outcomes.
 pub(crate) fn outcome_schema() -> Object {
-    names(["accepted", "refused", "timed_out", "unreachable", "blocked", "superseded"])
+    names(["accepted", "refused", "timed_out", "unreachable", "hindered", "blocked", "superseded", "withheld"])
 }
 
 /// The words for verdicts.
 pub(crate) fn verdict_schema() -> Object {
-    names(["delivered", "retry", "dead", "superseded"])
+    names(["delivered", "retry", "dead", "superseded", "skipped", "expired"])
+}
+
+/// The words for how a webhook stands.
+pub(crate) fn standing_schema() -> Object {
+    names(["healthy", "suspended", "recovering", "disabled"])
+}
+
+/// The words for what a webhook's standing became.
+pub(crate) fn standing_change_schema() -> Object {
+    names(["healthy", "suspended", "recovering", "disabled", "enabled"])
 }
 
 fn names<const N: usize>(names: [&str; N]) -> Object {

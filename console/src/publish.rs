@@ -5,6 +5,9 @@ use dockbell_backends::bus::{Outgoing, PublishError, Queue};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
 
+use crate::Console;
+use crate::problem::Problem;
+
 /// Returns once the bus has custody of the delivery. If the future is dropped it may have it nevertheless.
 pub(crate) async fn ask_for(bus: &dyn Bus, delivery: Delivery) -> Result<(), PublishError> {
     let message = Outgoing::carrying(&Message::Delivery(delivery));
@@ -15,4 +18,18 @@ pub(crate) async fn ask_for(bus: &dyn Bus, delivery: Delivery) -> Result<(), Pub
         }
         done => done,
     }
+}
+
+/// Sends what is recorded again, as a request of its own, whose number it returns.
+pub(crate) async fn again(console: &Console, recorded: &Delivery) -> Result<u32, Problem> {
+    let request = console.store.take_request(&recorded.id).await?.ok_or_else(unrecorded)?;
+    let first_at = Some(console.clock.now());
+    let delivery = Delivery { request, ordinal: 1, not_before: None, is_parked: false, first_at, ..recorded.clone() };
+    ask_for(&*console.bus, delivery).await?;
+    Ok(request)
+}
+
+/// A delivery that the history does not hold.
+pub(crate) fn unrecorded() -> Problem {
+    Problem::not_found("no delivery of this id is recorded; a new one is, once it was attempted")
 }

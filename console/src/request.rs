@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::view::PolicyView;
 
 /// A webhook to be made.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -36,6 +40,10 @@ pub struct NewWebhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, default = true)]
     pub enabled: Option<bool>,
+    /// What of the delivery policy is otherwise than for all webhooks.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = PolicyView, required = false)]
+    pub policy: Map<String, Value>,
 }
 
 /// What is to change of a webhook (a JSON merge patch); what is left out stays.
@@ -71,4 +79,24 @@ pub struct WebhookChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     pub enabled: Option<bool>,
+    /// What of the delivery policy is to be otherwise than for all webhooks, or to be as for all where the value is
+    /// null. Members left out stay; null takes all away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PolicyView>)]
+    pub policy: Option<Option<Map<String, Value>>>,
+}
+
+/// From when to when; without an end, where it is left out.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "since": "2026-01-02T03:04:05Z" }))]
+pub struct Period {
+    /// From when, inclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub since: Option<Timestamp>,
+    /// Until when, exclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub until: Option<Timestamp>,
 }

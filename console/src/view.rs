@@ -1,5 +1,8 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
+mod policy;
+mod standing;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -12,6 +15,9 @@ use dockbell_proto::batch::Change;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
+
+pub use policy::PolicyView;
+pub use standing::{Discarded, Replayed, StandingChangeView, StandingView};
 
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";
@@ -51,8 +57,18 @@ pub struct WebhookView {
     /// The headers that its deliveries carry; the values are masked.
     #[schema(example = json!({ "authorization": "***" }))]
     pub headers: BTreeMap<String, String>,
-    /// Whether its owner wants it to ring.
+    /// Whether it rings.
     pub enabled: bool,
+    /// Why it does not ring, if it was not its owner who disabled it.
+    pub disabled_reason: Option<String>,
+    /// How it stands.
+    #[schema(schema_with = crate::openapi::standing_schema)]
+    pub standing: String,
+    /// Until when nothing is attempted; null unless it is suspended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub suspended_until: Option<Timestamp>,
+    /// What of the delivery policy is otherwise than for all webhooks.
+    pub policy: PolicyView,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -75,6 +91,10 @@ pub struct HealthView {
     /// When an attempt last succeeded.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub succeeded_at: Option<Timestamp>,
+    /// Deliveries that wait for an attempt.
+    pub waiting: u32,
+    /// Deliveries that were skipped while it was disabled, since they were last replayed or discarded.
+    pub skipped: u32,
 }
 
 /// A webhook that was just made, with the secret that its deliveries are signed with.
@@ -131,9 +151,11 @@ pub struct DeliveryView {
     /// When its last attempt began.
     #[schema(value_type = String, format = DateTime)]
     pub last_at: Timestamp,
-    /// When its next attempt is due; null unless it is retrying.
+    /// When its next attempt is due; null unless it is retrying or parked.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_at: Option<Timestamp>,
+    /// Why it waits although no attempt failed; null unless it is parked.
+    pub parked_because: Option<String>,
     /// Its attempts, oldest first; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptView>,
@@ -177,7 +199,7 @@ pub struct AttemptView {
     /// What followed.
     #[schema(schema_with = crate::openapi::verdict_schema)]
     pub verdict: String,
-    /// Why it was given up, or what took its place, if one of them followed.
+    /// Why it was given up, skipped or expired, or what took its place, if one of them followed.
     pub verdict_reason: Option<String>,
     /// When the attempt after it is due, if there is one.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -187,7 +209,7 @@ pub struct AttemptView {
 }
 
 impl WebhookView {
-    pub(crate) fn new(webhook: &Webhook, health: Health) -> Self {
+    pub(crate) fn new(webhook: &Webhook, health: &Health) -> Self {
         Self {
             id: webhook.id.to_string(),
             name: webhook.name.clone(),
@@ -197,12 +219,18 @@ impl WebhookView {
             format: webhook.format.as_str().to_owned(),
             headers: webhook.headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect(),
             enabled: webhook.enabled,
+            disabled_reason: webhook.disabled_reason.clone(),
+            standing: standing::word(webhook, health).as_str().to_owned(),
+            suspended_until: standing::suspended_until(webhook, health),
+            policy: PolicyView::from(&webhook.policy),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
             health: HealthView {
                 consecutive_failures: health.consecutive_failures,
                 failing_since: health.failing_since,
                 succeeded_at: health.succeeded_at,
+                waiting: health.waiting,
+                skipped: health.skipped,
             },
         }
     }
@@ -211,8 +239,7 @@ impl WebhookView {
 /// The URL as it may be shown. It is read under a policy that allows every address: the operator may have
 /// tightened theirs since the webhook was made.
 fn masked_url(url: &str) -> String {
-    let everything = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|network| network.parse().ok()).collect();
-    TargetUrl::parse(url, &AddressPolicy::new(everything)).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
+    TargetUrl::parse(url, &AddressPolicy::permitting_all()).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
 }
 
 impl From<DeliveryRecord> for DeliveryView {
@@ -228,6 +255,7 @@ impl From<DeliveryRecord> for DeliveryView {
             first_at: record.first_at,
             last_at: record.last_at,
             next_at: record.next_at,
+            parked_because: record.parked_because,
             attempts: record.attempts.into_iter().map(AttemptView::from).collect(),
         }
     }

@@ -18,6 +18,7 @@ use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery};
 use crate::extract::{IdInPath, JsonObject, QueryMembers};
 use crate::problem::Problem;
+use crate::standing::note_switch;
 use crate::view::{CreatedWebhook, PageView, TestAsked, WebhookView};
 use crate::{Console, NewWebhook, WEBHOOKS_PER_PATTERN, WebhookChange, publish, sample};
 
@@ -47,7 +48,7 @@ async fn create_webhook(
     State(console): State<Arc<Console>>,
     JsonObject(body): JsonObject,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<CreatedWebhook>), Problem> {
-    let draft = WebhookDraft::read(body, &console.policy)?;
+    let draft = WebhookDraft::read(body, (&console.targets, &console.policy))?;
     require_room(&console, &draft.pattern).await?;
     let id = WebhookId::from_random(console.random());
     let secret = SigningSecret::from_random(console.random());
@@ -109,7 +110,8 @@ async fn read_webhook(
 /// Change a webhook
 ///
 /// The body is a JSON merge patch (RFC 7396): what it leaves out stays. A null `registry` makes it any; a header
-/// whose value is null goes.
+/// whose value is null goes; a member of the policy whose value is null is as for all webhooks. Enabling a webhook
+/// makes it healthy.
 #[utoipa::path(
     patch, path = "/api/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook")),
@@ -129,16 +131,24 @@ async fn change_webhook(
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let PatchDraft { patch, headers } = PatchDraft::read(body, &console.policy)?;
+    let PatchDraft { patch, headers, policy } = PatchDraft::read(body, &console.targets)?;
     let current = find(&console, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
         require_room(&console, pattern).await?;
     }
     let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
-    let patch = WebhookPatch { headers, ..patch };
+    let policy = policy.map(|policy| policy.apply(&current.policy, &console.policy)).transpose()?;
+    let patch = WebhookPatch { headers, policy, ..patch };
+    if patch.enabled == Some(true) && !current.enabled {
+        // Before it rings: what it failed at was before somebody mended it.
+        console.store.reset_health(&id).await?;
+    }
     let changed = console.store.patch_webhook(&id, &patch, console.clock.now()).await?;
     let webhook = changed.ok_or_else(no_webhook)?;
     tracing::info!(webhook.id = %id, webhook.pattern = %webhook.pattern, "a webhook was changed");
+    if webhook.enabled != current.enabled {
+        note_switch(&console, &webhook).await?;
+    }
     Ok(Json(shown(&console, &webhook).await?))
 }
 
@@ -192,7 +202,7 @@ async fn test_webhook(
     Ok((StatusCode::ACCEPTED, Json(asked)))
 }
 
-async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {
+pub(crate) async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {
     console.store.webhook(id).await?.ok_or_else(no_webhook)
 }
 
@@ -200,8 +210,8 @@ fn no_webhook() -> Problem {
     Problem::not_found("there is no webhook of this id")
 }
 
-async fn shown(console: &Console, webhook: &Webhook) -> Result<WebhookView, Problem> {
-    Ok(WebhookView::new(webhook, console.store.health(&webhook.id).await?))
+pub(crate) async fn shown(console: &Console, webhook: &Webhook) -> Result<WebhookView, Problem> {
+    Ok(WebhookView::new(webhook, &console.store.health(&webhook.id).await?))
 }
 
 /// Two callers at once may get past it together: the limit keeps a push cheap, one more does no harm.

@@ -31,13 +31,13 @@ use crate::judge::describe;
 use crate::transport::{Deadlines, Post, Transport, TransportError};
 use waiting::Waiting;
 
-/// The pauses before an event is POSTed again. They are short, because an event that comes late says little.
+/// The pauses before an event is sent again. They are short, because an event that comes late says little.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_mins(2)];
 /// How long what still waits at the end is told.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Where operator events are POSTed, and what they are signed with.
+/// Where operator events are sent, and what they are signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorTarget {
     /// The operator's URL. It is as trusted as the rest of the configuration, so that it may be at any address.
@@ -79,7 +79,7 @@ struct Posting {
 }
 
 impl Operations {
-    /// Operations that are announced on `bus`, and POSTed to `target` if there is one.
+    /// Operations that are announced on `bus`, and sent to `target` if there is one.
     pub fn new(
         bus: Arc<dyn Bus>,
         clock: &Arc<dyn Clock>,

@@ -25,7 +25,7 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// The delivery policy of webhooks that have none of their own.
     pub policy: Policy,
-    /// Where operator events are POSTed; nowhere, if none.
+    /// Where operator events are sent; nowhere, if none.
     pub operations: Option<OperatorTarget>,
     /// How much of the fresh batches is worked on at once.
     pub fresh: Share,

@@ -12,6 +12,7 @@ use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
 use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 
 /// The settings of a process that is the API and nothing else.
@@ -22,21 +23,24 @@ pub(crate) struct Service {
     telemetry: TelemetryConfig,
     servers: Servers,
     admin_token: Secret,
-    policy: Arc<AddressPolicy>,
+    rules: Rules,
 }
 
 /// Where everything is.
 pub(crate) type Backends = (Arc<dyn Bus>, Arc<dyn Store>);
 
+/// Which addresses webhooks may name, and the delivery policy of those that have none of their own.
+pub(crate) type Rules = (Arc<AddressPolicy>, Policy);
+
 /// The API of a process.
 pub(crate) fn console(
     process: &mut Process,
     (bus, store): Backends,
-    policy: Arc<AddressPolicy>,
+    (targets, policy): Rules,
     admin_token: Secret,
 ) -> Console {
     let clock = Arc::clone(&process.clock);
-    Console { store, bus, clock, policy, admin_token, rng: Mutex::new(process.fork_rng()) }
+    Console { store, bus, clock, targets, policy, admin_token, rng: Mutex::new(process.fork_rng()) }
 }
 
 impl Service {
@@ -52,8 +56,16 @@ impl Service {
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
-        let policy = dockbell_deliverer::settings::Settings::read(reader).targets;
-        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, policy })
+        let dockbell_deliverer::settings::Settings { targets, policy, .. } =
+            dockbell_deliverer::settings::Settings::read(reader);
+        Some(Self {
+            listen,
+            admin_listen,
+            telemetry,
+            servers: servers?,
+            admin_token: admin_token?,
+            rules: (targets, policy),
+        })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -62,7 +74,7 @@ impl Service {
         let listener = Listener::bind(self.listen).await.map_err(ProcessError::Listen)?;
         let bus = process.open_amqp(self.servers.amqp);
         let store = process.open_redis(&self.servers.redis)?;
-        let console = console(&mut process, (bus, store), self.policy, self.admin_token);
+        let console = console(&mut process, (bus, store), self.rules, self.admin_token);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
         let serving = listener.serve(dockbell_console::router(console), process.lifecycle.shutdown());
         process.lifecycle.spawn("API", serving);

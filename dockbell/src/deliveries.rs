@@ -128,6 +128,7 @@ pub(crate) fn show(output: &mut impl Write, delivery: &DeliveryView) -> Result<(
         ("first attempt", present::time(delivery.first_at)),
         ("last attempt", present::time(delivery.last_at)),
         ("next attempt", present::or_nothing(delivery.next_at.map(present::time))),
+        ("parked because", present::or_nothing(delivery.parked_because.as_ref())),
     ];
     present::fields(output, &fields)?;
     writeln!(output)?;

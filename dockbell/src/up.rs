@@ -67,7 +67,8 @@ impl House {
         dockbell_deliverer::service::start(surroundings, &settings.deliverer, &meter, &process.lifecycle)?;
         process.measure(Arc::clone(&bus));
         let (listen, admin) = (intake_and_api.local_addr(), process.admin_address());
-        let console = console(&mut process, (bus, store), settings.deliverer.targets, admin_token);
+        let rules = (settings.deliverer.targets, settings.deliverer.policy);
+        let console = console(&mut process, (bus, store), rules, admin_token);
         let routes = producer.intake().merge(dockbell_console::router(console));
         let serving = intake_and_api.serve(routes, process.lifecycle.shutdown());
         process.lifecycle.spawn("intake and API", serving);

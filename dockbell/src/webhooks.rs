@@ -1,12 +1,17 @@
 //! `dockbell webhooks`: setting, listing, changing, removing and testing them.
 
+mod policy;
+mod standing;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use dockbell_console::{CreatedWebhook, DeliveryView, NewWebhook, PageView, TestAsked, WebhookChange, WebhookView};
+use dockbell_console::{
+    CreatedWebhook, DeliveryView, NewWebhook, PageView, StandingView, TestAsked, WebhookChange, WebhookView,
+};
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::Format;
@@ -17,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::{CliError, Client};
 use crate::deliveries::{self, Page};
 use crate::present;
+use policy::Member;
 
 /// How long the outcome of a test is waited for: an attempt takes at most half of it.
 const TEST_LIMIT: Duration = Duration::from_secs(30);
@@ -30,7 +36,7 @@ pub(crate) enum Command {
     Add(Add),
     /// List webhooks, oldest first
     List(List),
-    /// Show a webhook
+    /// Show a webhook, how it stands, and why
     Show {
         /// The id of the webhook
         #[arg(value_parser = WebhookId::parse)]
@@ -50,6 +56,8 @@ pub(crate) enum Command {
         #[arg(value_parser = WebhookId::parse)]
         id: WebhookId,
     },
+    #[command(flatten)]
+    Standing(standing::Command),
 }
 
 /// A webhook to set.
@@ -76,6 +84,9 @@ pub(crate) struct Add {
     /// Set it without letting it ring
     #[arg(long)]
     disabled: bool,
+    /// A member of the delivery policy that is otherwise for it, such as cooldown=5m; may be given several times
+    #[arg(long = "policy", value_name = "MEMBER=VALUE", value_parser = policy::member)]
+    policy: Vec<Member>,
 }
 
 /// Which webhooks.
@@ -101,6 +112,7 @@ pub(crate) struct Update {
 /// At least one of these.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Change {
     /// A new name
     #[arg(long)]
@@ -132,6 +144,12 @@ struct Change {
     /// Do not let it ring
     #[arg(long)]
     disable: bool,
+    /// A member of the delivery policy to set, such as cooldown=5m; without a value it is as for all again
+    #[arg(long = "policy", value_name = "MEMBER=VALUE", value_parser = policy::member, conflicts_with = "default_policy")]
+    policy: Vec<Member>,
+    /// All of the delivery policy is to be as for all
+    #[arg(long)]
+    default_policy: bool,
 }
 
 /// A header; its value may be a credential.
@@ -146,6 +164,8 @@ impl Command {
     pub(crate) async fn run(self, client: &Client, output: &mut impl Write, json: bool) -> Result<(), CliError> {
         let answer = match &self {
             Self::Test { id } => return test(client, id, output, json).await,
+            Self::Standing(standing) => return standing.run(client, output, json).await,
+            Self::Show { id } if !json => return show_with_standing(client, id, output).await,
             Self::Add(add) => client.send(Method::POST, &["webhooks"], Some(&add.body())).await?,
             Self::List(list) => list.ask(client).await?,
             Self::Show { id } => client.get(&["webhooks", id.as_str()], &[]).await?,
@@ -176,6 +196,7 @@ impl Add {
             registry: self.registry.clone(),
             headers: self.headers.iter().map(Header::exposed).collect(),
             enabled: self.disabled.then_some(false),
+            policy: policy::members(&self.policy),
         }
     }
 }
@@ -204,6 +225,10 @@ impl Change {
             registry: if self.any_registry { Some(None) } else { self.registry.clone().map(Some) },
             headers: (!headers.is_empty()).then_some(Some(headers)),
             enabled: (self.enable || self.disable).then_some(self.enable),
+            policy: match self.policy.as_slice() {
+                [] => self.default_policy.then_some(None),
+                members => Some(Some(policy::members(members))),
+            },
         }
     }
 }
@@ -272,11 +297,10 @@ async fn attempted(client: &Client, delivery: &DeliveryId) -> Result<Value, CliE
 
 fn show_list(output: &mut impl Write, page: PageView<WebhookView>) -> Result<(), CliError> {
     let rows = page.items.into_iter().map(|webhook| {
-        let enabled = yes_or_no(webhook.enabled);
         let failures = webhook.health.consecutive_failures.to_string();
-        [webhook.id, webhook.name, webhook.repository, webhook.format, enabled, failures, webhook.url]
+        [webhook.id, webhook.name, webhook.repository, webhook.format, webhook.standing, failures, webhook.url]
     });
-    present::table(output, ["ID", "NAME", "REPOSITORY", "FORMAT", "ENABLED", "FAILURES", "URL"], rows.collect())?;
+    present::table(output, ["ID", "NAME", "REPOSITORY", "FORMAT", "STANDING", "FAILURES", "URL"], rows.collect())?;
     Ok(deliveries::show_next(output, page.next)?)
 }
 
@@ -285,6 +309,14 @@ fn show_made(output: &mut impl Write, made: &CreatedWebhook) -> Result<(), CliEr
     fields.push(("signing secret", made.secret.clone()));
     present::fields(output, &fields)?;
     Ok(writeln!(output, "\nKeep the signing secret: it is not shown again.")?)
+}
+
+/// Shows a webhook with what changed its standing.
+async fn show_with_standing(client: &Client, id: &WebhookId, output: &mut impl Write) -> Result<(), CliError> {
+    let webhook = client.get(&["webhooks", id.as_str()], &[]).await?;
+    let standing: StandingView = client.read(&client.get(&["webhooks", id.as_str(), "standing"], &[]).await?)?;
+    show(output, &client.read(&webhook)?)?;
+    standing::show_changes(output, standing.changes)
 }
 
 fn show(output: &mut impl Write, webhook: &WebhookView) -> Result<(), CliError> {
@@ -301,7 +333,10 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
         ("url", webhook.url.clone()),
         ("format", webhook.format.clone()),
         ("headers", headers.join(", ")),
-        ("enabled", yes_or_no(webhook.enabled)),
+        ("policy", policy::shown(&webhook.policy)),
+        ("standing", standing::explained(webhook)),
+        ("waiting", webhook.health.waiting.to_string()),
+        ("skipped", webhook.health.skipped.to_string()),
         ("failures", webhook.health.consecutive_failures.to_string()),
         ("failing since", present::or_nothing(webhook.health.failing_since.map(present::time))),
         ("last success", present::or_nothing(webhook.health.succeeded_at.map(present::time))),
@@ -310,81 +345,5 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn yes_or_no(is_so: bool) -> String {
-    if is_so { "yes" } else { "no" }.to_owned()
-}
-
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Debug, clap::Parser)]
-    struct Line {
-        #[command(subcommand)]
-        command: Command,
-    }
-
-    fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
-        Line::try_parse_from(["webhooks"].iter().chain(arguments)).map(|line| line.command)
-    }
-
-    fn change(arguments: &[&str]) -> Value {
-        let command = parse(&[&["update", "wh_1"], arguments].concat()).unwrap();
-        let Command::Update(update) = command else { panic!("{command:?}") };
-        serde_json::to_value(update.change.body()).unwrap()
-    }
-
-    #[test]
-    fn a_webhook_is_added_as_it_is_typed() {
-        let command = parse(&[
-            "add",
-            "--name",
-            "a",
-            "--repository",
-            "team/*",
-            "--url",
-            "https://ci.test/?canary",
-            "--format",
-            "alin",
-            "--header",
-            "Authorization: Basic a:b",
-            "--header",
-            "X-B:c",
-        ])
-        .unwrap();
-        assert!(!format!("{command:?}").contains("canary"));
-        let Command::Add(add) = command else { panic!("not an add") };
-        let expected = json!({
-            "name": "a", "repository": "team/*", "url": "https://ci.test/?canary", "format": "alin",
-            "headers": { "Authorization": "Basic a:b", "X-B": "c" },
-        });
-        assert_eq!(serde_json::to_value(add.body()).unwrap(), expected);
-    }
-
-    #[test]
-    fn only_what_is_named_changes() {
-        assert_eq!(change(&["--disable"]), json!({ "enabled": false }));
-        assert_eq!(change(&["--enable", "--name", "b"]), json!({ "enabled": true, "name": "b" }));
-        assert_eq!(change(&["--any-registry"]), json!({ "registry": null }));
-        assert_eq!(change(&["--registry", "hub.test"]), json!({ "registry": "hub.test" }));
-        let headers = change(&["--header", "a: 1", "--remove-header", "b"]);
-        assert_eq!(headers, json!({ "headers": { "a": "1", "b": null } }));
-    }
-
-    #[test]
-    fn a_command_that_says_nothing_or_two_things_is_refused() {
-        for arguments in [
-            &["update", "wh_1"][..],
-            &["update", "wh_1", "--enable", "--disable"],
-            &["update", "wh_1", "--registry", "a", "--any-registry"],
-            &["update", "wh_1", "--header", "no-colon"],
-            &["show", "msg_1"],
-            &["add", "--name", "a", "--repository", "b", "--url", "c", "--format", "xml"],
-        ] {
-            assert!(parse(arguments).is_err(), "{arguments:?}");
-        }
-    }
-}
+mod tests;

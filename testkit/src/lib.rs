@@ -6,6 +6,7 @@ pub mod clock;
 pub mod collector;
 pub mod conformance;
 mod free;
+pub mod listening;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod receiver;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use dockbell_backends::store::PAGE_LIMIT;
@@ -117,6 +118,11 @@ pub(super) fn webhook(value: &Value) -> Result<WebhookId, String> {
 pub(super) fn state(value: &Value) -> Result<DeliveryState, String> {
     let known = || format!("state must be one of {}", DeliveryState::NAMES.join(", "));
     DeliveryState::parse(text("state", value)?).ok_or_else(known)
+}
+
+pub(super) fn time(member: &str, value: &Value) -> Result<Timestamp, String> {
+    let time = text(member, value)?.parse();
+    time.map_err(|_| format!("{member} must be a time such as 2026-01-02T03:04:05Z"))
 }
 
 pub(super) fn after(value: &Value) -> Result<String, String> {

@@ -10,7 +10,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn draft(value: Value) -> Result<WebhookDraft, Problem> {
-    WebhookDraft::read(object(value), &AddressPolicy::default())
+    WebhookDraft::read(object(value), (&AddressPolicy::default(), &Policy::default()))
 }
 
 fn patch(value: Value) -> Result<PatchDraft, Problem> {

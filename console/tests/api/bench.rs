@@ -25,8 +25,10 @@ use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::clock::ManualClock;
+use dockbell_testkit::listening::Listening;
 use dockbell_testkit::sample::moment;
 use dockbell_testkit::wait::DEADLINE;
 
@@ -35,6 +37,7 @@ pub(crate) const TOKEN: &str = "the-admin-token";
 pub(crate) struct Bench {
     router: Router,
     pub(crate) backend: Arc<Embedded>,
+    pub(crate) bus: Arc<Listening>,
     pub(crate) clock: Arc<ManualClock>,
     _folder: TempDir,
 }
@@ -45,15 +48,17 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(moment()));
         let time: Arc<dyn Clock> = clock.clone();
         let backend = Arc::new(Embedded::open(folder.path(), Arc::clone(&time), EmbeddedLimits::default()).unwrap());
+        let bus = Arc::new(Listening::new(backend.clone()));
         let router = router(Console {
             store: backend.clone(),
-            bus: backend.clone(),
+            bus: bus.clone(),
             clock: time,
-            policy: Arc::new(AddressPolicy::default()),
+            targets: Arc::new(AddressPolicy::default()),
+            policy: Policy::default(),
             admin_token: Secret::new(TOKEN),
             rng: Mutex::new(StdRng::seed_from_u64(7)),
         });
-        Self { router, backend, clock, _folder: folder }
+        Self { router, backend, bus, clock, _folder: folder }
     }
 
     /// Sends a request as it is.
@@ -112,6 +117,12 @@ impl Bench {
     pub(crate) async fn record_superseded(&self, delivery: &Delivery, by: &Order) {
         let verdict = Verdict::Superseded { by: by.clone() };
         self.record_as(delivery, Outcome::Superseded { by: by.clone() }, verdict).await;
+    }
+
+    /// Records that `delivery` was not sent, because its webhook was disabled.
+    pub(crate) async fn record_skipped(&self, delivery: &Delivery) {
+        let reason = "the webhook is disabled".to_owned();
+        self.record_as(delivery, Outcome::Withheld { reason: reason.clone() }, Verdict::Skipped { reason }).await;
     }
 
     async fn record_as(&self, delivery: &Delivery, outcome: Outcome, verdict: Verdict) {

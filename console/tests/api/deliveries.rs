@@ -1,5 +1,9 @@
 //! Looking at deliveries, and having them sent again.
 
+use std::time::Duration;
+
+use dockbell_backends::Store as _;
+use dockbell_backends::store::{Parked, Parking};
 use dockbell_proto::clock::Clock as _;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::WebhookId;
@@ -36,7 +40,7 @@ async fn a_delivery_is_shown_with_its_attempts() {
     let expected = json!({
         "id": delivery.id, "webhook": webhook, "state": "delivered", "registry": "hub.test", "repository": "team/app",
         "changes": [{ "tag": "1.0", "digest": sample::digest(1), "pusher": "alice", "pushed_at": sample::moment() }],
-        "first_at": first_at, "last_at": bench.clock.now(), "next_at": null,
+        "first_at": first_at, "last_at": bench.clock.now(), "next_at": null, "parked_because": null,
         "attempts": [refused, attempt(2, bench.clock.now())],
     });
     assert_eq!(shown, expected);
@@ -106,7 +110,8 @@ async fn a_redelivery_carries_the_recorded_content_and_a_number_of_its_own() {
         assert_eq!(received.id, format!("{}/{request}/1", recorded.id));
         assert_eq!(received.header("content-type"), Some("application/json"));
         assert!(!received.maybe_repeated);
-        let expected = Delivery { request, ordinal: 1, not_before: None, ..recorded.clone() };
+        let first_at = Some(bench.clock.now());
+        let expected = Delivery { request, ordinal: 1, not_before: None, first_at, ..recorded.clone() };
         assert_eq!(Message::decode(&received.body).unwrap(), Message::Delivery(expected));
         received.receipt.ack().await.unwrap();
     }
@@ -123,4 +128,23 @@ async fn nothing_is_redelivered_to_a_webhook_that_is_disabled_or_removed() {
     assert_eq!(bench.post(&path, Value::Null).await.problem(409), "webhook-disabled");
     bench.delete(&format!("/api/v1/webhooks/{webhook}")).await;
     assert_eq!(bench.post(&path, Value::Null).await.problem(404), "not-found");
+}
+
+#[tokio::test]
+async fn a_parked_delivery_tells_why_and_until_when_it_waits() {
+    let bench = Bench::open();
+    let webhook = bench.webhook_on("team/app").await;
+    let parked = delivery(&webhook, "e");
+    let (at, until) = (bench.clock.now(), bench.clock.now() + Duration::from_mins(1));
+    let reason = "its webhook is suspended".to_owned();
+    let parking = Parking { delivery: parked.parked(until), at, until, reason: reason.clone(), limit: 10 };
+    assert!(matches!(bench.backend.park(&parking).await.unwrap(), Parked::Waits(_)));
+    let listed = bench.get("/api/v1/deliveries?state=parked").await.json();
+    let shown = &listed["items"][0];
+    assert_eq!((&shown["id"], &shown["state"]), (&json!(parked.id), &json!("parked")));
+    assert_eq!((&shown["parked_because"], &shown["next_at"]), (&json!(reason), &json!(until)));
+    assert_eq!(bench.get(&format!("/api/v1/webhooks/{webhook}")).await.json()["health"]["waiting"], 1);
+    for state in ["skipped", "expired"] {
+        assert_eq!(bench.get(&format!("/api/v1/deliveries?state={state}")).await.json()["items"], json!([]));
+    }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Map, Value, json};
 
-use crate::bench::{Bench, each, text};
+use crate::bench::{Bench, each, new_webhook, text};
 
 async fn document(bench: &Bench) -> Value {
     bench.send(Request::get("/api/v1/openapi.json").body(Body::empty()).unwrap()).await.json()
@@ -32,9 +32,13 @@ async fn the_description_lists_exactly_the_operations() {
         "GET /api/v1/openapi.json",
         "GET /api/v1/webhooks",
         "GET /api/v1/webhooks/{id}",
+        "GET /api/v1/webhooks/{id}/standing",
         "PATCH /api/v1/webhooks/{id}",
         "POST /api/v1/deliveries/{id}/redeliver",
         "POST /api/v1/webhooks",
+        "POST /api/v1/webhooks/{id}/discard-skipped",
+        "POST /api/v1/webhooks/{id}/replay",
+        "POST /api/v1/webhooks/{id}/resume",
         "POST /api/v1/webhooks/{id}/test",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());
@@ -110,4 +114,23 @@ async fn the_described_members_are_exactly_those_that_are_read() {
     let (refused_change, described) = refused(&bench, "WebhookChange", Method::PATCH, "/api/v1/webhooks/wh_1").await;
     assert_eq!(refused_change, described);
     assert_eq!(refused_new, refused_change);
+    let webhook = bench.webhook_on("team/app").await;
+    let path = format!("/api/v1/webhooks/{webhook}/replay");
+    let (refused_period, described) = refused(&bench, "Period", Method::POST, &path).await;
+    assert_eq!(refused_period, described);
+}
+
+#[tokio::test]
+async fn the_described_members_of_a_policy_are_exactly_those_that_are_read() {
+    let bench = Bench::open();
+    let document = document(&bench).await;
+    let described = document["components"]["schemas"]["Policy"]["properties"].as_object().unwrap();
+    let nothing: Map<String, Value> = described.keys().map(|name| (name.clone(), json!(false))).collect();
+    let mut webhook = new_webhook();
+    webhook["policy"] = Value::Object(nothing);
+    let refusal = text(&bench.post("/api/v1/webhooks", webhook).await.json()["errors"][0]["problem"]);
+    for name in described.keys() {
+        assert!(refusal.contains(&format!("policy: {name} must be")), "{name}: {refusal}");
+    }
+    assert!(!refusal.contains("not known"), "{refusal}");
 }

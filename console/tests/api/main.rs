@@ -9,6 +9,12 @@ mod deliveries;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod standing;
 #[cfg(test)]
 mod webhooks;

@@ -52,7 +52,10 @@ async fn a_webhook_is_shown_masked_with_its_health() {
         "id": made["id"], "name": "deploy", "repository": "team/app", "registry": "hub.test:5000",
         "url": "https://ci.test/hooks?token=***", "format": "dockerhub", "headers": { "authorization": "***" },
         "enabled": false, "created_at": sample::moment(), "updated_at": sample::moment(),
-        "health": { "consecutive_failures": 0, "failing_since": null, "succeeded_at": null },
+        "disabled_reason": null, "standing": "disabled", "suspended_until": null, "policy": {},
+        "health": {
+            "consecutive_failures": 0, "failing_since": null, "succeeded_at": null, "waiting": 0, "skipped": 0,
+        },
     });
     assert_eq!(shown, expected);
 }

@@ -1,4 +1,4 @@
-//! Where operator events are POSTed, as it is configured.
+//! Where operator events are sent, as it is configured.
 
 use dockbell_chassis::config::Reader;
 use dockbell_proto::address::AddressPolicy;

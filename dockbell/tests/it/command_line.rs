@@ -187,6 +187,31 @@ async fn webhooks_are_managed_from_the_command_line() {
 }
 
 #[tokio::test]
+async fn the_standing_of_a_webhook_is_explained_on_the_command_line() {
+    let (home, receiver) = (Home::new(), Receiver::start().await);
+    let dockbell = home.up().await;
+    let add = ["webhooks", "add", "--name", "ci", "--repository", "*", "--format", "batch", "--url"];
+    let made = operate(&home, &dockbell, &[&add[..], &[&receiver.url("/"), "--policy", "cooldown=5m"]].concat()).await;
+    let id = made["id"].as_str().unwrap();
+    let tells = async |arguments: &[&str], code, words: &[&str]| {
+        let ended = home.operate(&dockbell, &[&["webhooks"], arguments].concat()).await;
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(ended.code == Some(code) && words.iter().all(|word| told.contains(word)), "{arguments:?}: {ended:?}");
+    };
+    tells(&["show", id], 0, &["cooldown=5m", "healthy", "waiting"]).await;
+    tells(&["update", id, "--policy", "cooldown=7h"], 1, &["policy: cooldown must be", "longest_cooldown"]).await;
+    tells(&["update", id, "--disable"], 0, &["disabled"]).await;
+    tells(&["show", id], 0, &["disabled", "BECAUSE", "disabled by its owner"]).await;
+    tells(&["replay", id], 1, &["disabled"]).await;
+    tells(&["update", id, "--enable", "--default-policy"], 0, &["healthy", "as for all"]).await;
+    tells(&["standing", id], 0, &["healthy", "enabled by its owner", "disabled by its owner"]).await;
+    tells(&["replay", id, "--since", "1h"], 0, &["replayed", "no longer recorded"]).await;
+    tells(&["discard-skipped", id], 0, &["0 skipped deliveries are given up"]).await;
+    tells(&["resume", id], 0, &["healthy"]).await;
+    dockbell.stop_well().await;
+}
+
+#[tokio::test]
 async fn a_url_that_is_not_allowed_is_refused_with_what_would_allow_it() {
     let home = Home::new().with("DOCKBELL_TARGETS_ALLOW", "");
     let dockbell = home.up().await;

@@ -56,6 +56,14 @@ fn schema_and_decoder_agree_on_what_is_valid() {
     }
 }
 
+#[test]
+fn the_example_of_an_operator_event_is_the_golden_one() {
+    let (_, section) = DOCUMENT.split_once("\n## Operator events\n").unwrap();
+    let (example, _) = section.split_once("```json\n").unwrap().1.split_once("```").unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/operation-1.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(example).unwrap(), golden);
+}
+
 /// What a reader pastes into a shell to try it.
 #[test]
 fn the_message_that_publishers_may_try_is_taken() {

@@ -1,0 +1,99 @@
+use clap::Parser as _;
+use serde_json::json;
+
+use super::*;
+
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn parse(arguments: &[&str]) -> Result<Command, clap::Error> {
+    Line::try_parse_from(["webhooks"].iter().chain(arguments)).map(|line| line.command)
+}
+
+fn change(arguments: &[&str]) -> Value {
+    let command = parse(&[&["update", "wh_1"], arguments].concat()).unwrap();
+    let Command::Update(update) = command else { panic!("{command:?}") };
+    serde_json::to_value(update.change.body()).unwrap()
+}
+
+#[test]
+fn a_webhook_is_added_as_it_is_typed() {
+    let command = parse(&[
+        "add",
+        "--name",
+        "a",
+        "--repository",
+        "team/*",
+        "--url",
+        "https://ci.test/?canary",
+        "--format",
+        "alin",
+        "--header",
+        "Authorization: Basic a:b",
+        "--header",
+        "X-B:c",
+    ])
+    .unwrap();
+    assert!(!format!("{command:?}").contains("canary"));
+    let Command::Add(add) = command else { panic!("not an add") };
+    let expected = json!({
+        "name": "a", "repository": "team/*", "url": "https://ci.test/?canary", "format": "alin",
+        "headers": { "Authorization": "Basic a:b", "X-B": "c" },
+    });
+    assert_eq!(serde_json::to_value(add.body()).unwrap(), expected);
+}
+
+#[test]
+fn only_what_is_named_changes() {
+    assert_eq!(change(&["--disable"]), json!({ "enabled": false }));
+    assert_eq!(change(&["--enable", "--name", "b"]), json!({ "enabled": true, "name": "b" }));
+    assert_eq!(change(&["--any-registry"]), json!({ "registry": null }));
+    assert_eq!(change(&["--registry", "hub.test"]), json!({ "registry": "hub.test" }));
+    let headers = change(&["--header", "a: 1", "--remove-header", "b"]);
+    assert_eq!(headers, json!({ "headers": { "a": "1", "b": null } }));
+}
+
+#[test]
+fn a_command_that_says_nothing_or_two_things_is_refused() {
+    for arguments in [
+        &["update", "wh_1"][..],
+        &["update", "wh_1", "--enable", "--disable"],
+        &["update", "wh_1", "--registry", "a", "--any-registry"],
+        &["update", "wh_1", "--header", "no-colon"],
+        &["show", "msg_1"],
+        &["add", "--name", "a", "--repository", "b", "--url", "c", "--format", "xml"],
+    ] {
+        assert!(parse(arguments).is_err(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_policy_is_typed_member_by_member() {
+    let typed = change(&[
+        "--policy",
+        "cooldown=5m",
+        "--policy",
+        "trickle=2",
+        "--policy",
+        "age=",
+        "--policy",
+        "schedule=5s, 1m",
+    ]);
+    assert_eq!(typed, json!({ "policy": { "cooldown": "5m", "trickle": 2, "age": null, "schedule": ["5s", "1m"] } }));
+    assert_eq!(change(&["--default-policy"]), json!({ "policy": null }));
+    for arguments in [&["--policy", "cooldown"][..], &["--policy", "a=b", "--default-policy"]] {
+        assert!(parse(&[&["update", "wh_1"], arguments].concat()).is_err(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_replay_takes_times_and_how_long_ago_they_were() {
+    for time in ["2026-01-02T03:04:05Z", "2h", "1d12h"] {
+        assert!(parse(&["replay", "wh_1", "--since", time]).is_ok(), "{time}");
+    }
+    assert!(parse(&["replay", "wh_1", "--since", "yesterday"]).is_err());
+    assert!(parse(&["discard-skipped", "wh_1"]).is_ok() && parse(&["resume", "wh_1"]).is_ok());
+}
