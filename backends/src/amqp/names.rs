@@ -119,6 +119,9 @@ impl AmqpNames {
     }
 }
 
+/// The routing key, on the exchange of events, of those whose shard is not known.
+pub(super) const INBOX_KEY: &str = "inbox";
+
 /// The routing key of a shard.
 pub(super) fn shard_key(shard: u16) -> String {
     format!("{shard:02}")

@@ -10,7 +10,7 @@ use crate::bus::{Depth, PublishError, Queue};
 use super::config::AmqpConfig;
 use super::delay::{Wait, wait_for};
 use super::flight::Identity;
-use super::names::{delay_key, is_delay_key_of, shard_key};
+use super::names::{INBOX_KEY, delay_key, is_delay_key_of, shard_key};
 use super::parcel::{Death, Parcel};
 use super::publisher::{Publish, Publisher};
 use super::sizes::Sizes;
@@ -72,6 +72,14 @@ impl Outbox {
         parcel.due = None;
         parcel.death = Some(Death { queue: queue.clone(), reason, at: self.clock.now() });
         self.send(self.config.options().names.dead.clone(), queue, parcel, None).await
+    }
+
+    /// Publishes an event without knowing its shard: to the only one, or to where a producer finds its key. Not
+    /// over the exchange that others use, which would take it back to the strays if its binding is missing.
+    pub(super) async fn publish_as_others_do(&self, parcel: Parcel) -> Result<(), PublishError> {
+        let options = self.config.options();
+        let key = if options.shards.get() == 1 { shard_key(0) } else { INBOX_KEY.to_owned() };
+        self.send(options.names.exchange(Queue::Events).to_owned(), key, parcel, None).await
     }
 
     /// Whether a message for `queue` was refused within the last seconds, by a shard of it or by what it was to wait on.

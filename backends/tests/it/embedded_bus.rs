@@ -123,3 +123,13 @@ async fn a_message_is_buried_without_a_receipt() {
 async fn dead_letters_are_read_on_from_a_position() {
     dead::dead_letters_are_read_on_from_a_position(&mut EmbeddedBus::open()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revived_dead_letter_is_on_its_queue_again() {
+    dead::a_revived_dead_letter_is_on_its_queue_again(&mut EmbeddedBus::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_this_bus_published_is_no_stray() {
+    dead::what_this_bus_published_is_no_stray(&mut EmbeddedBus::open()).await;
+}

@@ -11,6 +11,8 @@ mod amqp_robust;
 #[cfg(test)]
 mod amqp_storm;
 #[cfg(test)]
+mod amqp_strays;
+#[cfg(test)]
 mod amqp_tls;
 #[cfg(test)]
 mod amqp_topology;

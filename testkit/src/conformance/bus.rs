@@ -44,6 +44,8 @@ pub const RULES: &[&str] = &[
     "a_dead_letter_survives_a_crash",
     "a_message_is_buried_without_a_receipt",
     "dead_letters_are_read_on_from_a_position",
+    "a_revived_dead_letter_is_on_its_queue_again",
+    "what_this_bus_published_is_no_stray",
 ];
 
 /// A bus under test, on queues of its own that are empty at first and hold [`QUEUE_BYTES`] each.
