@@ -12,6 +12,7 @@ mod delayed;
 mod file;
 mod history;
 mod mailbox;
+mod marks;
 mod messages;
 mod page;
 mod queue;

@@ -1,5 +1,7 @@
 //! The port to settings and counters: webhooks, their health and their history.
 
+pub mod marks;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
+
+use self::marks::{Decision, LetterId, Mark};
 
 /// How long the outcome of an attempt is kept for those who ask whether it was already made.
 pub const SETTLED_KEPT: Duration = Duration::from_mins(15);
@@ -238,4 +242,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Takes the next request number of a recorded delivery, for a redelivery that a person asks for; none
     /// if the delivery is not recorded.
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError>;
+
+    /// Notes a decision about up to [`marks::MARKS_AT_ONCE`] dead letters for [`marks::MARKS_KEPT`], in the place of
+    /// an earlier one.
+    async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError>;
+
+    /// What was decided about up to [`marks::MARKS_AT_ONCE`] dead letters, in the order asked.
+    async fn dead_marks(&self, letters: &[LetterId]) -> Result<Vec<Option<Mark>>, StoreError>;
 }

@@ -24,6 +24,9 @@ const NEWEST: &str = "DELETE FROM newest WHERE (webhook, registry, repository, t
 const DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE last_at <= ?1 LIMIT ?2)";
 const DEAD: &str = "DELETE FROM dead WHERE position IN (SELECT position FROM dead WHERE at <= ?1 LIMIT ?2)";
 
+const MARKS: &str = "DELETE FROM dead_marks WHERE (position, died_at) IN
+    (SELECT position, died_at FROM dead_marks WHERE expires_at <= ?1 LIMIT ?2)";
+
 /// How long and how much is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -66,9 +69,13 @@ impl Write for Sweep {
     fn run(&mut self, file: &Connection) -> rusqlite::Result<()> {
         let kept = &self.kept;
         self.is_full = false;
-        for (sql, until) in
-            [(SETTLED, kept.now()), (NEWEST, kept.now()), (DELIVERIES, kept.history_until()), (DEAD, kept.dead_until())]
-        {
+        for (sql, until) in [
+            (SETTLED, kept.now()),
+            (NEWEST, kept.now()),
+            (DELIVERIES, kept.history_until()),
+            (DEAD, kept.dead_until()),
+            (MARKS, kept.now()),
+        ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
         }
@@ -112,7 +119,8 @@ mod tests {
              INSERT INTO deliveries VALUES ('old', 'wh_1', 0, 'dead', 5, 5, NULL, 0, 1, NULL, ''),
                  ('young', 'wh_1', 0, 'dead', 5, {now}, NULL, 0, 1, NULL, '');
              INSERT INTO attempts VALUES ('old', 0, 1, 5, 0, '', '', NULL), ('young', 0, 1, 5, 0, '', '', NULL);
-             INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');"
+             INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
+             INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);"
         ))
         .unwrap();
         let again = Arc::new(AtomicBool::new(false));
@@ -125,7 +133,7 @@ mod tests {
         sweep.run(&file).unwrap();
         sweep.finish(Ok(()));
         assert!(!again.load(Ordering::Relaxed));
-        for table in ["settled", "newest", "deliveries", "attempts", "dead"] {
+        for table in ["settled", "newest", "deliveries", "attempts", "dead", "dead_marks"] {
             assert_eq!(count(&file, table), 1, "{table}");
         }
     }

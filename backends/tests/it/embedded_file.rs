@@ -6,6 +6,7 @@ use std::path::Path;
 
 use dockbell_backends::bus::{Bus as _, BusError, PublishError, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
+use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{PageRequest, Store as _};
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::sample;
@@ -80,11 +81,14 @@ async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() 
         let tags = [content.changes[0].tag.clone()];
         let newest = store.newest(&webhook, (&content.registry, &content.repository), &tags).await.unwrap();
         assert_eq!(newest, [None]);
+        let letter = LetterId { position: 1, at: sample::moment() };
+        store.mark_dead(&[letter], Decision::Discarded).await.unwrap();
+        assert!(store.dead_marks(&[letter]).await.unwrap()[0].is_some());
         store.close().await;
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
     assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 2);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 3);
 }
 
 #[tokio::test]

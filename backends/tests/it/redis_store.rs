@@ -1,6 +1,6 @@
 //! The rules of the store, on Redis.
 
-use dockbell_testkit::conformance::store::{counters, history, newest, webhooks};
+use dockbell_testkit::conformance::store::{counters, history, marks, newest, webhooks};
 
 use crate::redis_harness::RedisStores;
 
@@ -147,4 +147,19 @@ async fn take_request_numbers_the_redeliveries_of_what_is_recorded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_excerpt_is_cut_to_its_limit() {
     history::an_excerpt_is_cut_to_its_limit(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_of_a_dead_letter_is_seen_by_all() {
+    marks::a_mark_of_a_dead_letter_is_seen_by_all(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_is_of_one_letter_and_not_of_its_position() {
+    marks::a_mark_is_of_one_letter_and_not_of_its_position(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_expires() {
+    marks::a_mark_expires(&mut RedisStores::open().await).await;
 }
