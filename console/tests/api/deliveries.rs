@@ -113,6 +113,28 @@ async fn a_redelivery_carries_the_recorded_content_and_a_number_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_delivery_in_any_state_can_be_redelivered() {
+    let bench = Bench::open();
+    let webhook = bench.webhook_on("team/app").await;
+    let [delivered, retrying, dead, superseded] = ["a", "b", "c", "d"].map(|event| delivery(&webhook, event));
+    bench.record(&delivered, 200).await;
+    bench.record_retrying(&retrying).await;
+    bench.record(&dead, 410).await;
+    bench.record_superseded(&superseded, delivered.content.newest().unwrap()).await;
+    for (recorded, state) in
+        [(delivered, "delivered"), (retrying, "retrying"), (dead, "dead"), (superseded, "superseded")]
+    {
+        let path = format!("/api/v1/deliveries/{}", recorded.id);
+        assert_eq!(bench.get(&path).await.json()["state"], state);
+        assert_eq!(bench.post(&format!("{path}/redeliver"), Value::Null).await.status, 202, "{state}");
+        let received = bench.next_redelivery().await;
+        let expected = Delivery { request: 1, ordinal: 1, not_before: None, ..recorded };
+        assert_eq!(Message::decode(&received.body).unwrap(), Message::Delivery(expected), "{state}");
+        received.receipt.ack().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_redelivered_to_a_webhook_that_is_disabled_or_removed() {
     let bench = Bench::open();
     let webhook = bench.webhook_on("team/app").await;
