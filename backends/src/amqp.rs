@@ -194,7 +194,7 @@ impl Bus for Amqp {
     }
 
     /// True for some seconds after the broker refused a message for `queue`, unless a look at its depth finds
-    /// room before. One full shard suffices.
+    /// room before. One full shard suffices; of what messages wait on, the shortest steps of one must all be full.
     fn is_full(&self, queue: Queue) -> bool {
         self.outbox.is_full(queue)
     }

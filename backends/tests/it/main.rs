@@ -5,6 +5,8 @@ mod amqp_alarm;
 #[cfg(test)]
 mod amqp_bus;
 #[cfg(test)]
+mod amqp_full;
+#[cfg(test)]
 mod amqp_harness;
 #[cfg(test)]
 mod amqp_robust;
