@@ -81,18 +81,7 @@ async fn redeliver(
     let recorded = find(&console, &id).await?.delivery;
     require_addressee(&recorded.webhook, console.store.webhook(&recorded.webhook).await?.as_ref())?;
     let request = console.store.take_request(&id).await?.ok_or_else(no_delivery)?;
-    publish::ask_for(
-        &*console.bus,
-        Delivery {
-            request,
-            ordinal: 1,
-            not_before: None,
-            is_parked: false,
-            first_at: Some(console.clock.now()),
-            ..recorded
-        },
-    )
-    .await?;
+    publish::ask_for(&*console.bus, publish::as_asked_for(&recorded, request, console.clock.now())).await?;
     tracing::info!(delivery.id = %id, delivery.request = request, "a redelivery was asked for");
     Ok((StatusCode::ACCEPTED, Json(RedeliveryAsked { id: id.to_string(), request })))
 }
@@ -100,7 +89,7 @@ async fn redeliver(
 /// A deliverer drops what is owed to a webhook that is disabled or gone: the caller should hear of it now. A store
 /// forgets the history of a webhook that it removes, so *gone* is mostly told as *not recorded*; what remains is a
 /// removal between two reads.
-fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Result<(), Problem> {
+pub(crate) fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Result<(), Problem> {
     match webhook {
         None => Err(Problem::webhook_gone(id.as_str())),
         Some(webhook) if !webhook.enabled => Err(Problem::webhook_disabled(id.as_str())),

@@ -4,11 +4,13 @@ mod auth;
 mod deliveries;
 mod draft;
 mod extract;
+mod letters;
 mod openapi;
 mod problem;
 mod publish;
 mod request;
 mod sample;
+mod strays;
 mod view;
 mod webhooks;
 
@@ -28,6 +30,7 @@ use dockbell_proto::secret::Secret;
 
 pub use problem::{MemberProblem, Problem};
 pub use request::{NewWebhook, WebhookChange};
+pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
     AttemptView, ChangeView, CreatedWebhook, DeliveryView, HealthView, PageView, RedeliveryAsked, TestAsked,
     WebhookView,
@@ -70,7 +73,8 @@ impl Console {
 /// public routes asks for the admin token, whether it exists or not.
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
-    let described = openapi::describe(webhooks::routes().merge(deliveries::routes()));
+    let routes = webhooks::routes().merge(deliveries::routes()).merge(letters::routes()).merge(strays::routes());
+    let described = openapi::describe(routes);
     let (mut routes, document) = described.split_for_parts();
     for path in ["/api", "/api/", "/api/{*rest}"] {
         routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));

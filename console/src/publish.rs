@@ -4,6 +4,13 @@ use dockbell_backends::Bus;
 use dockbell_backends::bus::{Outgoing, PublishError, Queue};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
+use jiff::Timestamp;
+
+/// A delivery as a person asks for it, at `now` and with a request number of its own: its attempts and its time in
+/// custody begin anew.
+pub(crate) fn as_asked_for(delivery: &Delivery, request: u32, now: Timestamp) -> Delivery {
+    Delivery { request, ordinal: 1, not_before: None, is_parked: false, first_at: Some(now), ..delivery.clone() }
+}
 
 /// Returns once the bus has custody of the delivery. If the future is dropped it may have it nevertheless.
 pub(crate) async fn ask_for(bus: &dyn Bus, delivery: Delivery) -> Result<(), PublishError> {

@@ -1,5 +1,7 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
+pub(crate) mod letters;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -27,13 +27,21 @@ async fn the_description_lists_exactly_the_operations() {
         operations(&Bench::open()).await.iter().map(|(method, path)| format!("{method} {path}")).collect();
     let expected = [
         "DELETE /api/v1/webhooks/{id}",
+        "GET /api/v1/dead-letters",
+        "GET /api/v1/dead-letters/{id}",
         "GET /api/v1/deliveries",
         "GET /api/v1/deliveries/{id}",
         "GET /api/v1/openapi.json",
+        "GET /api/v1/unrouted",
         "GET /api/v1/webhooks",
         "GET /api/v1/webhooks/{id}",
         "PATCH /api/v1/webhooks/{id}",
+        "POST /api/v1/dead-letters/discard",
+        "POST /api/v1/dead-letters/revive",
+        "POST /api/v1/dead-letters/{id}/discard",
+        "POST /api/v1/dead-letters/{id}/revive",
         "POST /api/v1/deliveries/{id}/redeliver",
+        "POST /api/v1/unrouted/replay",
         "POST /api/v1/webhooks",
         "POST /api/v1/webhooks/{id}/test",
     ];

@@ -2,7 +2,7 @@ use std::num::NonZeroU16;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, Queue};
+use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, Queue, Stray};
 use dockbell_proto::clock::SystemClock;
 use dockbell_proto::operations::OperationKind;
 use dockbell_proto::signature::Signed;
@@ -62,6 +62,18 @@ impl Bus for Listening {
 
     async fn dead_letters(&self, _: u64, _: u32) -> Result<Vec<DeadLetter>, BusError> {
         unreachable!("operator events do not die")
+    }
+
+    async fn revive(&self, _: &DeadLetter) -> Result<(), PublishError> {
+        unreachable!("operator events do not die")
+    }
+
+    async fn unrouted(&self, _: u32) -> Result<Vec<Stray>, BusError> {
+        unreachable!("operator events need no listener")
+    }
+
+    async fn replay_unrouted(&self, _: u32) -> Result<u32, BusError> {
+        unreachable!("operator events need no listener")
     }
 }
 
