@@ -9,7 +9,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use dockbell_backends::store::DeliveryRecord;
-use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::webhook::Webhook;
 

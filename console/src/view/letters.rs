@@ -14,8 +14,10 @@ use dockbell_proto::message::Message;
 use super::AttemptView;
 use crate::letters::Found;
 
-/// The most bytes of a body that are shown; what we publish ourselves is shorter.
+/// The most bytes of the body of one letter that are shown; what we publish ourselves is shorter.
 const BODY_SHOWN: usize = 512 * 1024;
+/// The most bytes of the body of a stray, of which there may be a hundred in a list.
+const STRAY_SHOWN: usize = 8 * 1024;
 
 /// A message that was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -97,7 +99,7 @@ pub struct StrayView {
     pub message: String,
     /// Its headers.
     pub headers: BTreeMap<String, String>,
-    /// Its body as text.
+    /// The beginning of its body as text.
     pub body: String,
 }
 
@@ -142,7 +144,7 @@ impl DeadLetterView {
         let letter = &found.letter;
         Self {
             headers: letter.headers.iter().cloned().collect(),
-            body: Some(text(&letter.body)),
+            body: Some(text(&letter.body, BODY_SHOWN)),
             last_attempt: last_attempt.map(AttemptView::from),
             ..Self::listed(found)
         }
@@ -152,7 +154,7 @@ impl DeadLetterView {
 impl From<Stray> for StrayView {
     fn from(stray: Stray) -> Self {
         let Stray { key, id, headers, body } = stray;
-        Self { key, message: id, headers: headers.into_iter().collect(), body: text(&body) }
+        Self { key, message: id, headers: headers.into_iter().collect(), body: text(&body, STRAY_SHOWN) }
     }
 }
 
@@ -163,6 +165,6 @@ fn content(message: &Message) -> &Batch {
     }
 }
 
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body.get(..BODY_SHOWN.min(body.len())).unwrap_or_default()).into_owned()
+fn text(body: &[u8], limit: usize) -> String {
+    String::from_utf8_lossy(body.get(..limit.min(body.len())).unwrap_or_default()).into_owned()
 }
