@@ -25,6 +25,7 @@ mod sizes;
 mod sources;
 mod stats;
 mod status;
+mod strays;
 mod topology;
 mod trouble;
 
@@ -45,7 +46,7 @@ use tokio_util::task::TaskTracker;
 pub use self::config::{AmqpConfig, AmqpConfigError, AmqpOptions, Topology};
 pub use self::names::AmqpNames;
 pub use self::stats::AmqpStats;
-use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
+use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Stray};
 
 use self::connect::{CallError, Pauses};
 use self::feeds::Feeds;
@@ -212,7 +213,7 @@ impl Bus for Amqp {
     }
 
     /// True for some seconds after the broker refused a message for `queue`, unless a look at its depth finds
-    /// room before. One full shard suffices.
+    /// room before. One full shard suffices; of what messages wait on, the shortest steps of one must all be full.
     fn is_full(&self, queue: Queue) -> bool {
         self.outbox.is_full(queue)
     }
@@ -227,6 +228,30 @@ impl Bus for Amqp {
 
     async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError> {
         let incarnation = self.incarnation().await?;
-        dead::letters(&self.config, &incarnation.connection, position, limit).await.map_err(|error| away(&error))
+        let now = self.outbox.clock.now();
+        let reading = dead::letters(&self.config, &incarnation.connection, position, limit, now);
+        reading.await.map_err(|error| away(&error))
+    }
+
+    async fn revive(&self, letter: &DeadLetter) -> Result<(), PublishError> {
+        let DeadLetter { queue, id, headers, body, .. } = letter.clone();
+        // The key of a letter is not kept. Of what goes to no window, any shard will do.
+        let message = Outgoing { key: id.clone(), id, headers, body, maybe_repeated: true };
+        match queue {
+            Queue::Events => self.outbox.publish_as_others_do(Parcel::new(message)?).await,
+            Queue::Deliveries | Queue::Redeliveries => self.publish(queue, message).await,
+        }
+    }
+
+    /// They are got and given back, which keeps their order, makes them absent for whoever looks at the same time,
+    /// and flags them as redelivered.
+    async fn unrouted(&self, limit: u32) -> Result<Vec<Stray>, BusError> {
+        let incarnation = self.incarnation().await?;
+        strays::look(&self.config, &incarnation.connection, limit).await.map_err(|error| away(&error))
+    }
+
+    async fn replay_unrouted(&self, limit: u32) -> Result<u32, BusError> {
+        let incarnation = self.incarnation().await?;
+        strays::replay(&self.outbox, &incarnation.connection, limit).await
     }
 }

@@ -127,6 +127,19 @@ pub struct DeadLetter {
     pub body: Bytes,
 }
 
+/// A message of somebody else that nothing was bound to take when it was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// The routing key it was published with.
+    pub key: String,
+    /// The id it was published with; mostly empty.
+    pub id: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
 /// A publish that did not succeed, by what its caller should do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
@@ -189,6 +202,20 @@ pub trait Bus: fmt::Debug + Send + Sync {
 
     /// Up to `limit` dead letters after `position`, oldest first. Reading does not consume them.
     async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// Returns once a dead letter is durable on its queue again, unchanged and flagged `maybe_repeated`. An event
+    /// goes the way of what others publish where its shard is not known. The letter stays among the dead ones.
+    async fn revive(&self, letter: &DeadLetter) -> Result<(), PublishError>;
+
+    /// Up to `limit` messages that others published and nothing was bound to take, oldest first, as far as no one
+    /// else looks at them just now. They stay; that they were looked at may flag them as `maybe_repeated`. None
+    /// where nobody else can publish.
+    async fn unrouted(&self, limit: u32) -> Result<Vec<Stray>, BusError>;
+
+    /// Publishes up to `limit` of them, oldest first, to where what others publish goes, and says how many. Each
+    /// leaves its place only once it is durable there: a crash between may make it come twice. Stops at the first
+    /// that is not taken; an error means that none was.
+    async fn replay_unrouted(&self, limit: u32) -> Result<u32, BusError>;
 }
 
 /// What an adapter does for a [`Consumer`].

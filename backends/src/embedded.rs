@@ -12,6 +12,7 @@ mod enter;
 mod file;
 mod history;
 mod mailbox;
+mod marks;
 mod messages;
 mod newest;
 mod page;

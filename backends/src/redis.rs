@@ -32,6 +32,7 @@
 //! | `attempts:<delivery>` | hash | its attempts by `<request>.<ordinal>` |
 //! | `history:<webhook>` | sorted set | the places of its deliveries |
 //! | `history`, `delivered`, `retrying`, … | sorted sets | the places of all deliveries, and of those in each state |
+//! | `dead-mark:<position>.<time>` | string | `<expiry> <decision> <time>` of what was decided about a dead letter |
 //! | `history-until` | sorted set | the places by the time of the last attempt |
 //!
 //! What expires carries the time at which it does by the clock of who wrote it, and is hidden from then on;
@@ -51,6 +52,7 @@ mod history;
 mod keeper;
 mod link;
 mod marker;
+mod marks;
 mod notices;
 mod page;
 mod park;

@@ -1,5 +1,7 @@
 //! The port to settings and counters: webhooks, their health and their history.
 
+pub mod marks;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use self::marks::{Decision, LetterId, Mark};
 pub use dockbell_proto::health::Health;
 
 /// How long the outcome of an attempt is kept for those who ask whether it was already made.
@@ -314,4 +317,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Takes the next request number of a recorded delivery, for a redelivery that a person asks for; none
     /// if the delivery is not recorded.
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError>;
+
+    /// Notes a decision about up to [`marks::MARKS_AT_ONCE`] dead letters for [`marks::MARKS_KEPT`], in the place of
+    /// an earlier one.
+    async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError>;
+
+    /// What was decided about up to [`marks::MARKS_AT_ONCE`] dead letters, in the order asked.
+    async fn dead_marks(&self, letters: &[LetterId]) -> Result<Vec<Option<Mark>>, StoreError>;
 }

@@ -87,7 +87,7 @@ async fn redeliver(
 /// A deliverer drops what is owed to a webhook that is disabled or gone: the caller should hear of it now. A store
 /// forgets the history of a webhook that it removes, so *gone* is mostly told as *not recorded*; what remains is a
 /// removal between two reads.
-fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Result<(), Problem> {
+pub(crate) fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Result<(), Problem> {
     match webhook {
         None => Err(Problem::webhook_gone(id.as_str())),
         Some(webhook) if !webhook.enabled => Err(Problem::webhook_disabled(id.as_str())),

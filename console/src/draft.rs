@@ -1,5 +1,6 @@
 //! What a caller wants a webhook to be, read from JSON and judged as a whole.
 
+pub(crate) mod letters;
 mod members;
 mod policy;
 mod reading;

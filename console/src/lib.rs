@@ -4,6 +4,7 @@ mod auth;
 mod deliveries;
 mod draft;
 mod extract;
+mod letters;
 mod openapi;
 mod problem;
 mod publish;
@@ -11,6 +12,7 @@ mod replay;
 mod request;
 mod sample;
 mod standing;
+mod strays;
 mod view;
 mod webhooks;
 
@@ -31,6 +33,7 @@ use dockbell_proto::secret::Secret;
 
 pub use problem::{MemberProblem, Problem};
 pub use request::{NewWebhook, Period, WebhookChange};
+pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
     AttemptView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView, PageView, PolicyView,
     RedeliveryAsked, Replayed, StandingChangeView, StandingView, TestAsked, WebhookView,
@@ -75,7 +78,9 @@ impl Console {
 /// public routes asks for the admin token, whether it exists or not.
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
-    let described = openapi::describe(webhooks::routes().merge(standing::routes()).merge(deliveries::routes()));
+    let webhooks = webhooks::routes().merge(standing::routes());
+    let given_up = letters::routes().merge(strays::routes());
+    let described = openapi::describe(webhooks.merge(deliveries::routes()).merge(given_up));
     let (mut routes, document) = described.split_for_parts();
     for path in ["/api", "/api/", "/api/{*rest}"] {
         routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));

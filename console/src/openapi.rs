@@ -13,6 +13,7 @@ use utoipa::openapi::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use dockbell_backends::bus::Queue;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::webhook::Format;
 
@@ -35,6 +36,8 @@ const BEARER: &str = "bearer";
     tags(
         (name = "webhooks", description = "Where the pushes of some repositories are sent"),
         (name = "deliveries", description = "What was sent, and what came of it"),
+        (name = "dead letters", description = "What was given up, and bringing it back"),
+        (name = "strays", description = "What others published and nothing was bound to take"),
         (name = "description", description = "This description"),
     ),
     components(schemas(Problem)),
@@ -136,6 +139,18 @@ pub(crate) fn standing_schema() -> Object {
 /// The words for what a webhook's standing became.
 pub(crate) fn standing_change_schema() -> Object {
     names(["healthy", "suspended", "recovering", "disabled", "enabled"])
+}
+
+/// The names of the queues.
+pub(crate) fn queue_schema() -> Object {
+    names(Queue::ALL.map(Queue::as_str))
+}
+
+/// What is decided about a dead letter.
+pub(crate) fn mark_schema() -> Object {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    let decisions = [Some("revived"), Some("discarded"), None];
+    ObjectBuilder::new().schema_type(types).enum_values(Some(decisions)).build()
 }
 
 fn names<const N: usize>(names: [&str; N]) -> Object {

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use dockbell_backends::bus::PublishError;
+use dockbell_backends::bus::{BusError, PublishError};
 use dockbell_backends::store::StoreError;
 
 /// The media type of problem details.
@@ -102,6 +102,11 @@ impl Problem {
         Self::new("webhook-disabled", StatusCode::CONFLICT, detail)
     }
 
+    fn bus_away(error: &dyn std::error::Error) -> Self {
+        tracing::warn!(%error, "a request to the console failed");
+        Self::new("bus-away", StatusCode::SERVICE_UNAVAILABLE, "the bus is away; try again in a few seconds")
+    }
+
     fn new(kind: &str, status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:dockbell:problem:{kind}").into(),
@@ -124,8 +129,14 @@ impl From<StoreError> for Problem {
 /// Logs the reason, which is the operator's business, and tells the caller to come back.
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
-        tracing::warn!(%error, "a request to the console failed");
-        Self::new("bus-away", StatusCode::SERVICE_UNAVAILABLE, "the bus is away; try again in a few seconds")
+        Self::bus_away(&error)
+    }
+}
+
+/// Logs the reason, which is the operator's business, and tells the caller to come back.
+impl From<BusError> for Problem {
+    fn from(error: BusError) -> Self {
+        Self::bus_away(&error)
     }
 }
 

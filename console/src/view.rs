@@ -1,5 +1,6 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
+pub(crate) mod letters;
 mod policy;
 mod standing;
 

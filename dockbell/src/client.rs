@@ -48,6 +48,9 @@ pub(crate) enum CliError {
     /// The test delivery was made, but not accepted.
     #[error("{0}")]
     NotAccepted(String),
+    /// What the command is about is not there.
+    #[error("{0}")]
+    Nothing(String),
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -90,13 +93,23 @@ impl Client {
 
     /// Reads what is at `path`; members of the query that have no value are left out.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, Option<String>)]) -> Result<Value, CliError> {
+        self.ask(Method::GET, path, query).await
+    }
+
+    /// As [`Client::get`], by another method.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, Option<String>)],
+    ) -> Result<Value, CliError> {
         let mut url = self.url(path);
         for (name, value) in query {
             if let Some(value) = value {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.call(self.http.get(url)).await
+        self.call(self.http.request(method, url)).await
     }
 
     /// Sends `body`, if there is one.

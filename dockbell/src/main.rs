@@ -2,11 +2,13 @@
 
 mod client;
 mod console;
+mod dead;
 mod deliveries;
 mod demo;
 mod present;
 mod settings;
 mod tokens;
+mod unrouted;
 mod up;
 mod webhooks;
 
@@ -55,6 +57,12 @@ enum Command {
     /// Look at deliveries and send them again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Look at what was given up, and send it again or discard it
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Look at what others published to RabbitMQ and nothing was bound to take, and publish it again
+    #[command(subcommand)]
+    Unrouted(unrouted::Command),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
 }
@@ -109,6 +117,12 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
         Command::Deliveries(command) => {
+            command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
+        }
+        Command::Dead(command) => {
+            command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
+        }
+        Command::Unrouted(command) => {
             command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
     }

@@ -24,12 +24,14 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 const FIRST_WAIT: Duration = Duration::from_millis(1_500);
 const NEXT_WAIT: Duration = Duration::from_millis(300);
 
-/// Up to `limit` letters after `position`, which is one more than the offset of a letter in the stream.
+/// Up to `limit` letters after `position`, which is one more than the offset of a letter in the stream. A stream
+/// lets go of what is too old by whole segments, and late; here it is gone at `now`.
 pub(super) async fn letters(
     config: &AmqpConfig,
     connection: &Connection,
     position: u64,
     limit: u32,
+    now: Timestamp,
 ) -> Result<Vec<DeadLetter>, CallError> {
     let limit = u16::try_from(limit).unwrap_or(MOST_LETTERS).min(MOST_LETTERS);
     if limit == 0 {
@@ -47,6 +49,7 @@ pub(super) async fn letters(
         within(config.options().call_timeout, "read on", more).await?;
         if let Some(letter) = read(delivery)
             && letter.position > position
+            && !is_expired(config, &letter, now)
         {
             bytes += letter.body.len();
             letters.push(letter);
@@ -69,6 +72,22 @@ async fn subscribe(config: &AmqpConfig, channel: &Channel, offset: u64) -> Resul
     within(bound, "read dead letters", channel.basic_consume(queue, ShortString::default(), options, arguments)).await
 }
 
+/// Of a letter whose time is unknown the broker alone decides.
+fn is_expired(config: &AmqpConfig, letter: &DeadLetter, now: Timestamp) -> bool {
+    let age = Duration::try_from(now.duration_since(letter.at)).unwrap_or_default();
+    letter.at != Timestamp::UNIX_EPOCH && age >= config.options().dead_age
+}
+
+/// When the broker gave a message up, by its own clock to the second.
+fn died_at(headers: &FieldTable) -> Option<Timestamp> {
+    let AMQPValue::FieldArray(deaths) = headers.inner().get("x-death")? else { return None };
+    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
+    match death.inner().get("time")? {
+        AMQPValue::Timestamp(seconds) => Timestamp::from_second(i64::try_from(*seconds).ok()?).ok(),
+        _ => None,
+    }
+}
+
 /// A letter that the broker itself gave up has no reason of ours: it was handed out too often.
 fn read(delivery: Delivery) -> Option<DeadLetter> {
     let headers = delivery.properties.headers().as_ref()?;
@@ -79,7 +98,7 @@ fn read(delivery: Delivery) -> Option<DeadLetter> {
     let by_broker = Death {
         queue: delivery.routing_key.to_string(),
         reason: "handed out too often".to_owned(),
-        at: Timestamp::UNIX_EPOCH,
+        at: died_at(headers).unwrap_or(Timestamp::UNIX_EPOCH),
     };
     let Parcel { id, headers, body, death, .. } = Parcel::read(delivery);
     let Death { queue, reason, at } = death.unwrap_or(by_broker);

@@ -31,6 +31,9 @@ pub(super) const STEPS: [Step; 10] = [
     step("24h", 86_400),
 ];
 
+/// The shortest of them.
+pub(super) const SHORTEST: Step = step("1s", 1);
+
 impl Step {
     /// What the queue itself bounds the wait to: it never bounds the wait of a message.
     pub(super) fn queue_ttl(self) -> Duration {
@@ -53,12 +56,16 @@ pub(super) enum Wait {
     OnStep(Step, Duration),
 }
 
-/// Where a message waits first that is due in `delay`. Never longer than `delay`.
+/// Where a message may wait first that is due in `delay`, and for how long, the longest first. Never longer than
+/// `delay`.
+pub(super) fn steps_for(delay: Duration) -> impl Iterator<Item = (Step, Duration)> {
+    let fitting = STEPS.into_iter().rev().filter(move |step| step.length <= delay);
+    fitting.map(move |step| (step, delay.min(step.longest())))
+}
+
+/// Where a message waits first that is due in `delay`, if there is room.
 pub(super) fn wait_for(delay: Duration) -> Wait {
-    match STEPS.iter().rev().find(|step| step.length <= delay) {
-        Some(step) => Wait::OnStep(*step, delay.min(step.longest())),
-        None => Wait::WithConsumer,
-    }
+    steps_for(delay).next().map_or(Wait::WithConsumer, |(step, length)| Wait::OnStep(step, length))
 }
 
 #[cfg(test)]
@@ -87,6 +94,19 @@ mod tests {
             };
             assert_eq!(wait, expected, "{delay}");
         }
+    }
+
+    #[test]
+    fn the_shortest_step_is_one_of_them() {
+        assert_eq!(STEPS.iter().min_by_key(|step| step.length), Some(&SHORTEST));
+    }
+
+    #[test]
+    fn shorter_steps_take_what_a_longer_one_refuses() {
+        let found: Vec<(&str, u128)> =
+            steps_for(Duration::from_secs(33)).map(|(step, length)| (step.name, length.as_millis())).collect();
+        assert_eq!(found, [("30s", 33_000), ("5s", 6_000), ("1s", 1_200)]);
+        assert!(steps_for(Duration::from_millis(999)).next().is_none());
     }
 
     #[test]

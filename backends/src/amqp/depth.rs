@@ -57,5 +57,5 @@ pub(super) async fn depth(
         let queues = STEPS.into_iter().flat_map(of_step).chain(left.delays.iter().cloned()).collect();
         delayed = ready(config, &incarnation.connection, queues).await?;
     }
-    Ok(Depth { messages, delayed, bytes: (messages + delayed).saturating_mul(sizes.mean()) })
+    Ok(Depth { messages, delayed, bytes: (messages + delayed).saturating_mul(sizes.mean(queue)) })
 }

@@ -8,12 +8,16 @@ use dockbell_proto::clock::Clock;
 use crate::bus::{Depth, PublishError, Queue};
 
 use super::config::AmqpConfig;
-use super::delay::{Wait, wait_for};
+use super::delay::{SHORTEST, STEPS, Step, steps_for};
 use super::flight::Identity;
-use super::names::{delay_key, is_delay_key_of, shard_key};
+use super::names::{INBOX_KEY, delay_key, shard_key};
 use super::parcel::{Death, Parcel};
 use super::publisher::{Addressee, Publish, Publisher};
 use super::sizes::Sizes;
+
+/// How many of the shortest steps must refuse before what could wait is better given up: by default no retry waits
+/// for less than the longest of them.
+const SHORT_STEPS: usize = 2;
 
 /// Publishes parcels.
 #[derive(Debug, Clone)]
@@ -29,6 +33,7 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) async fn publish(&self, queue: Queue, shard: u16, parcel: Parcel) -> Result<(), PublishError> {
         let exchange = self.config.options().names.exchange(queue).to_owned();
+        self.sizes.note(queue, parcel.body.len());
         self.send(exchange, shard_key(shard), parcel, None).await
     }
 
@@ -50,7 +55,8 @@ impl Outbox {
         self.wait(queue, shard, parcel, delay).await
     }
 
-    /// Lets a parcel that knows when it is due wait for `remaining`, or for a part of it.
+    /// Lets a parcel that knows when it is due wait for `remaining`, or for a part of it: on the longest step that
+    /// has room, or with the consumer if none is short enough.
     pub(super) async fn wait(
         &self,
         queue: Queue,
@@ -58,12 +64,24 @@ impl Outbox {
         parcel: Parcel,
         remaining: Duration,
     ) -> Result<(), PublishError> {
-        match wait_for(remaining) {
-            Wait::WithConsumer => self.publish(queue, shard, parcel).await,
-            Wait::OnStep(step, length) => {
-                let exchange = self.config.options().names.delay.clone();
-                self.send(exchange, delay_key(step, queue, shard), parcel, Some(length)).await
+        let mut refused = None;
+        for (step, length) in steps_for(remaining) {
+            let (exchange, key) = (&self.config.options().names.delay, delay_key(step, queue, shard));
+            // The shortest is asked in any case: nothing is left but to refuse.
+            if step != SHORTEST && self.publisher.is_full(exchange, &key) {
+                continue;
             }
+            self.sizes.note(queue, parcel.body.len());
+            match self.send(exchange.clone(), key.clone(), parcel.clone(), Some(length)).await {
+                Err(refusal @ PublishError::Unavailable(_)) if self.publisher.is_full(exchange, &key) => {
+                    refused = Some(refusal);
+                }
+                done => return done,
+            }
+        }
+        match refused {
+            Some(refusal) => Err(refusal),
+            None => self.publish(queue, shard, parcel).await,
         }
     }
 
@@ -82,12 +100,24 @@ impl Outbox {
         self.publisher.publish(publish).await
     }
 
-    /// Whether a message for `queue` was refused within the last seconds, by a shard of it or by what it was to wait on.
+    /// Publishes an event without knowing its shard: to the only one, or to where a producer finds its key. Not
+    /// over the exchange that others use, which would take it back to the strays if its binding is missing.
+    pub(super) async fn publish_as_others_do(&self, parcel: Parcel) -> Result<(), PublishError> {
+        let options = self.config.options();
+        let key = if options.shards.get() == 1 { shard_key(0) } else { INBOX_KEY.to_owned() };
+        self.sizes.note(Queue::Events, parcel.body.len());
+        self.send(options.names.exchange(Queue::Events).to_owned(), key, parcel, None).await
+    }
+
+    /// Whether a message for `queue` was refused within the last seconds, by a shard of it, or by each of the shortest
+    /// steps of one: what a longer one refuses waits on those.
     pub(super) fn is_full(&self, queue: Queue) -> bool {
-        let names = &self.config.options().names;
-        self.publisher.is_any_full(|exchange, key| {
-            exchange == names.exchange(queue) || (exchange == names.delay && is_delay_key_of(queue, key))
-        })
+        let options = self.config.options();
+        let names = &options.names;
+        let refused = |step: &Step, shard| self.publisher.is_full(&names.delay, &delay_key(*step, queue, shard));
+        let mut shards = 0..options.shards.get();
+        self.publisher.is_any_full(|exchange, _| exchange == names.exchange(queue))
+            || shards.any(|shard| STEPS.iter().take(SHORT_STEPS).all(|step| refused(step, shard)))
     }
 
     /// Takes note of a look at `queue`: what is together well below the bound of one queue fills none of them.
@@ -109,7 +139,6 @@ impl Outbox {
         parcel: Parcel,
         expiration: Option<Duration>,
     ) -> Result<(), PublishError> {
-        self.sizes.note(parcel.body.len());
         let mut properties = parcel.properties();
         if let Some(expiration) = expiration {
             properties = properties.with_expiration(expiration.as_millis().to_string().into());

@@ -13,7 +13,7 @@ use crate::bus::Queue;
 
 use super::config::AmqpConfig;
 use super::delay::{STEPS, Step};
-use super::names::{due_key, shard_key, step_key};
+use super::names::{INBOX_KEY, due_key, shard_key, step_key};
 
 pub(super) use self::leave::leave_previous;
 pub(super) use self::survey::establish;
@@ -107,7 +107,7 @@ fn inbox_queue(config: &AmqpConfig) -> Declared {
     let mut declared = Declared {
         name: names.inbox_queue(),
         arguments: worked(config, Queue::Events),
-        bindings: Vec::new(),
+        bindings: vec![(names.events.clone(), INBOX_KEY.to_owned())],
         unbound: Vec::new(),
     };
     feed_by_others(config, &mut declared, config.options().shards.get() > 1);
@@ -149,11 +149,15 @@ fn dead_queue(config: &AmqpConfig) -> Declared {
     Declared { name: names.dead_queue(), arguments, bindings, unbound: Vec::new() }
 }
 
-/// The oldest go when it is full: nobody waits for them, and a full queue must not stop foreign publishers.
+/// The oldest go when it is full: nobody waits for them, and a full queue must not stop foreign publishers. Who
+/// looks at them gives them back, which `RabbitMQ` from 4.0 on allows twenty times where nothing is said.
 fn unrouted_queue(config: &AmqpConfig) -> Declared {
     let names = &config.options().names;
-    let arguments =
-        table([("x-queue-type", text("quorum")), ("x-max-length-bytes", number(config.options().queue_bytes))]);
+    let arguments = table([
+        ("x-queue-type", text("quorum")),
+        ("x-max-length-bytes", number(config.options().queue_bytes)),
+        ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT)),
+    ]);
     let bindings = vec![(names.unrouted.clone(), String::new())];
     Declared { name: names.unrouted_queue(), arguments, bindings, unbound: Vec::new() }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dockbell_proto::operations::OperatorEvent;
 use rusqlite::Connection;
 
-use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
+use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Stray};
 
 use super::consumer::EmbeddedConsumer;
 use super::messages::{self, Incoming};
@@ -99,5 +99,22 @@ impl Bus for Embedded {
     async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError> {
         let kept = self.kept.clone();
         Ok(self.reader.read(move |file| dead::letters(file, &kept, position, limit)).await?)
+    }
+
+    async fn revive(&self, letter: &DeadLetter) -> Result<(), PublishError> {
+        let DeadLetter { queue, id, headers, body, .. } = letter.clone();
+        // There are no shards, so a key decides nothing.
+        self.publish(queue, Outgoing { id, key: String::new(), headers, body, maybe_repeated: true }).await
+    }
+
+    /// Only this process publishes.
+    async fn unrouted(&self, _limit: u32) -> Result<Vec<Stray>, BusError> {
+        self.status.check()?;
+        Ok(Vec::new())
+    }
+
+    async fn replay_unrouted(&self, _limit: u32) -> Result<u32, BusError> {
+        self.status.check()?;
+        Ok(0)
     }
 }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::broadcast;
 
+use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Notice, Page, PageRequest, Parked, Parking, Recorded,
     Store, StoreError, Trial,
@@ -22,7 +23,7 @@ use crate::store::{
 use super::park::{Note, park};
 use super::record::{Entry, record};
 use super::status::Failure;
-use super::{Embedded, history, newest, repositories, settled, standing, trials, webhooks};
+use super::{Embedded, history, marks, newest, repositories, settled, standing, trials, webhooks};
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
@@ -212,5 +213,15 @@ impl Store for Embedded {
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         let (id, until) = (id.clone(), self.kept.history_until());
         Ok(self.writer.write(move |file| history::take_request(file, &id, until), |_| ()).await?)
+    }
+
+    async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {
+        let (letters, now) = (letters.to_vec(), self.kept.now());
+        Ok(self.writer.write(move |file| marks::put(file, &letters, decision, now), |()| ()).await?)
+    }
+
+    async fn dead_marks(&self, letters: &[LetterId]) -> Result<Vec<Option<Mark>>, StoreError> {
+        let (letters, now) = (letters.to_vec(), self.kept.now());
+        self.look(move |file| marks::find(file, &letters, now)).await
     }
 }

@@ -28,6 +28,9 @@ const TRIALS: &str = "DELETE FROM trials WHERE (webhook, delivery, request, ordi
 const DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE last_at <= ?1 LIMIT ?2)";
 const DEAD: &str = "DELETE FROM dead WHERE position IN (SELECT position FROM dead WHERE at <= ?1 LIMIT ?2)";
 
+const MARKS: &str = "DELETE FROM dead_marks WHERE (position, died_at) IN
+    (SELECT position, died_at FROM dead_marks WHERE expires_at <= ?1 LIMIT ?2)";
+
 /// How long and how much is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -78,6 +81,7 @@ impl Write for Sweep {
             (TRIALS, now),
             (DELIVERIES, kept.history_until()),
             (DEAD, kept.dead_until()),
+            (MARKS, now),
         ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
@@ -124,7 +128,8 @@ mod tests {
              INSERT INTO attempts VALUES ('old', 0, 1, 5, 0, '', '', NULL), ('young', 0, 1, 5, 0, '', '', NULL);
              INSERT INTO waiting VALUES ('wh_1', 'old', 5), ('wh_1', 'young', {now} + 1000000000);
              INSERT INTO trials VALUES ('wh_1', 'old', 0, 1, 5), ('wh_1', 'young', 0, 1, {now} + 1000000000);
-             INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');"
+             INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
+             INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);"
         ))
         .unwrap();
         let again = Arc::new(AtomicBool::new(false));
@@ -137,7 +142,7 @@ mod tests {
         sweep.run(&file).unwrap();
         sweep.finish(Ok(()));
         assert!(!again.load(Ordering::Relaxed));
-        for table in ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead"] {
+        for table in ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead", "dead_marks"] {
             assert_eq!(count(&file, table), 1, "{table}");
         }
         let counted: i64 = file.query_row("SELECT waiting FROM health", [], |row| row.get(0)).unwrap();

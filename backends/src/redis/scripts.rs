@@ -26,6 +26,7 @@ scripts! {
     find: "guard" "find";
     range: "guard" "range";
     first_seen: "guard" "first_seen";
+    /// Of all that is kept with its expiry before it.
     settled: "guard" "settled";
     health: "guard" "health" "counters";
     begin_trial: "guard" "health" "begin_trial";
@@ -42,6 +43,7 @@ scripts! {
     history: "guard" "history";
     delivery: "guard" "delivery";
     take_request: "guard" "take_request";
+    mark_dead: "guard" "mark_dead";
 }
 
 impl fmt::Debug for Scripts {

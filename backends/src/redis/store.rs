@@ -11,6 +11,7 @@ use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
     StoreError, Trial,
@@ -134,5 +135,13 @@ impl Store for RedisStore {
 
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         self.counted().take_request(id).await
+    }
+
+    async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {
+        self.counted().mark_dead(letters, decision).await
+    }
+
+    async fn dead_marks(&self, letters: &[LetterId]) -> Result<Vec<Option<Mark>>, StoreError> {
+        self.counted().dead_marks(letters).await
     }
 }

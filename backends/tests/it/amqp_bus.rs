@@ -8,7 +8,7 @@ use dockbell_testkit::rabbitmq::Node;
 use crate::amqp_harness::AmqpBus;
 
 /// Those that shards could break.
-const RULES_OF_SHARDS: [&str; 8] = [
+const RULES_OF_SHARDS: [&str; 9] = [
     "messages_of_one_key_stay_in_order",
     "concurrent_publishes_all_arrive_once",
     "consumers_of_one_queue_share_it",
@@ -17,6 +17,7 @@ const RULES_OF_SHARDS: [&str; 8] = [
     "an_unsettled_message_comes_back_after_a_crash",
     "delayed_messages_do_not_hold_up_each_other",
     "dead_letters_are_read_on_from_a_position",
+    "a_revived_dead_letter_is_on_its_queue_again",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,6 +78,10 @@ async fn check(rule: &str, bus: &mut AmqpBus<'_>) {
         "a_message_is_buried_without_a_receipt" => dead::a_message_is_buried_without_a_receipt(bus).await,
         "dead_letters_are_read_on_from_a_position" => dead::dead_letters_are_read_on_from_a_position(bus).await,
         "an_announcement_needs_no_listener" => queue::an_announcement_needs_no_listener(bus).await,
+        "a_revived_dead_letter_is_on_its_queue_again" => {
+            dead::a_revived_dead_letter_is_on_its_queue_again(bus).await;
+        }
+        "what_this_bus_published_is_no_stray" => dead::what_this_bus_published_is_no_stray(bus).await,
         _ => panic!("nothing checks {rule}"),
     }
 }

@@ -128,3 +128,13 @@ async fn dead_letters_are_read_on_from_a_position() {
 async fn an_announcement_needs_no_listener() {
     queue::an_announcement_needs_no_listener(&mut EmbeddedBus::open()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revived_dead_letter_is_on_its_queue_again() {
+    dead::a_revived_dead_letter_is_on_its_queue_again(&mut EmbeddedBus::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_this_bus_published_is_no_stray() {
+    dead::what_this_bus_published_is_no_stray(&mut EmbeddedBus::open()).await;
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use dockbell_backends::bus::{Bus as _, BusError, PublishError, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
+use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{Health, HistoryQuery, PageRequest, Store as _};
 use dockbell_proto::ids::DeliveryId;
 use dockbell_proto::policy::PolicyPatch;
@@ -82,11 +83,14 @@ async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() 
         let tags = [content.changes[0].tag.clone()];
         let newest = store.newest(&webhook, (&content.registry, &content.repository), &tags).await.unwrap();
         assert_eq!(newest, [None]);
+        let letter = LetterId { position: 1, at: sample::moment() };
+        store.mark_dead(&[letter], Decision::Discarded).await.unwrap();
+        assert!(store.dead_marks(&[letter]).await.unwrap()[0].is_some());
         store.close().await;
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
     assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 3);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 4);
 }
 
 #[tokio::test]
@@ -123,7 +127,7 @@ async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
         store.close().await;
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 3);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 4);
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod amqp_alarm;
 #[cfg(test)]
 mod amqp_bus;
 #[cfg(test)]
+mod amqp_full;
+#[cfg(test)]
 mod amqp_harness;
 #[cfg(test)]
 mod amqp_operations;
@@ -12,6 +14,8 @@ mod amqp_operations;
 mod amqp_robust;
 #[cfg(test)]
 mod amqp_storm;
+#[cfg(test)]
+mod amqp_strays;
 #[cfg(test)]
 mod amqp_tls;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
+use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
@@ -93,6 +94,7 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
     let (registry, repository) = (Registry::parse("hub.test").unwrap(), Repository::parse("a").unwrap());
     let tags = [content.changes[0].tag.clone()];
     let page = PageRequest { after: None, limit: 10 };
+    let letter = LetterId { position: 1, at: sample::moment() };
     BTreeMap::from([
         ("put_webhook", store.put_webhook(&webhook).await.err()),
         ("patch_webhook", store.patch_webhook(&webhook.id, &patch, sample::moment()).await.err()),
@@ -114,6 +116,8 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("history", store.history(&HistoryQuery::default()).await.err()),
         ("delivery", store.delivery(&delivery.id).await.err()),
         ("take_request", store.take_request(&delivery.id).await.err()),
+        ("mark_dead", store.mark_dead(&[letter], Decision::Revived).await.err()),
+        ("dead_marks", store.dead_marks(&[letter]).await.err()),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The rules of the store, on Redis.
 
-use dockbell_testkit::conformance::store::{counters, history, newest, parking, standing, trials, webhooks};
+use dockbell_testkit::conformance::store::{counters, history, marks, newest, parking, standing, trials, webhooks};
 
 use crate::redis_harness::RedisStores;
 
@@ -252,4 +252,19 @@ async fn waiting_is_counted_through_records_and_parking() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_keeps_since_when_it_is_in_custody() {
     parking::a_delivery_keeps_since_when_it_is_in_custody(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_of_a_dead_letter_is_seen_by_all() {
+    marks::a_mark_of_a_dead_letter_is_seen_by_all(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_is_of_one_letter_and_not_of_its_position() {
+    marks::a_mark_is_of_one_letter_and_not_of_its_position(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_expires() {
+    marks::a_mark_expires(&mut RedisStores::open().await).await;
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use dockbell_backends::bus::Queue;
 use dockbell_backends::store::PAGE_LIMIT;
+use dockbell_backends::store::marks::Decision;
 use dockbell_proto::address::AddressPolicy;
-use dockbell_proto::ids::WebhookId;
+use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::names::Registry;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::pattern::Pattern;
@@ -16,6 +18,7 @@ use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, HEADERS_LIMIT, NAME_LIMIT, owner_headers};
 
 use super::HeadersPatch;
+use super::letters::Marked;
 use crate::view::MASK;
 
 /// How many entries a page has if the caller does not say.
@@ -120,9 +123,36 @@ pub(super) fn state(value: &Value) -> Result<DeliveryState, String> {
     DeliveryState::parse(text("state", value)?).ok_or_else(known)
 }
 
+pub(super) fn delivery(value: &Value) -> Result<DeliveryId, String> {
+    DeliveryId::parse(text("delivery", value)?).map_err(|error| format!("delivery must be an id: {error}"))
+}
+
+pub(super) fn queue(value: &Value) -> Result<Queue, String> {
+    let name = text("queue", value)?;
+    let known = || format!("queue must be one of {}", Queue::ALL.map(Queue::as_str).join(", "));
+    Queue::ALL.into_iter().find(|queue| queue.as_str() == name).ok_or_else(known)
+}
+
 pub(super) fn time(member: &str, value: &Value) -> Result<Timestamp, String> {
-    let time = text(member, value)?.parse();
-    time.map_err(|_| format!("{member} must be a time such as 2026-01-02T03:04:05Z"))
+    text(member, value)?.parse().map_err(|_| format!("{member} must be a time such as 2026-01-02T03:04:05Z"))
+}
+
+pub(super) fn marked(value: &Value) -> Result<Marked, String> {
+    match text("mark", value)? {
+        "none" => Ok(Marked::No),
+        "any" => Ok(Marked::Anyhow),
+        name => Decision::parse(name)
+            .map(Marked::As)
+            .ok_or_else(|| "mark must be one of none, revived, discarded, any".to_owned()),
+    }
+}
+
+pub(super) fn position(value: &Value) -> Result<u64, String> {
+    text("after", value)?.parse().map_err(|_| "after must be what the page before gave as `next`".to_owned())
+}
+
+pub(super) fn all(value: &Value) -> Result<bool, String> {
+    text("all", value)?.parse().map_err(|_| "all must be true or false".to_owned())
 }
 
 pub(super) fn after(value: &Value) -> Result<String, String> {

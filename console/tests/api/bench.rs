@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use dockbell_backends::bus::{Queue, Received};
+use dockbell_backends::bus::{Outgoing, Queue, Received};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::AttemptRecord;
 use dockbell_backends::{Bus as _, Store as _};
@@ -23,6 +23,7 @@ use dockbell_console::{Console, router};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::message::Message;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::policy::Policy;
@@ -125,6 +126,12 @@ impl Bench {
         self.record_as(delivery, Outcome::Withheld { reason: reason.clone() }, Verdict::Skipped { reason }).await;
     }
 
+    /// Records an attempt of `delivery` that is made again a minute later.
+    pub(crate) async fn record_retrying(&self, delivery: &Delivery) {
+        let at = self.clock.now() + Duration::from_mins(1);
+        self.record_as(delivery, Outcome::Refused { status: 500, retry_after: None }, Verdict::Retry { at }).await;
+    }
+
     async fn record_as(&self, delivery: &Delivery, outcome: Outcome, verdict: Verdict) {
         self.clock.advance(Duration::from_millis(1));
         let attempt = AttemptRecord {
@@ -137,6 +144,18 @@ impl Bench {
             suspension: dockbell_proto::policy::Suspension::default(),
         };
         assert!(self.backend.record(&attempt).await.unwrap().is_first);
+    }
+
+    /// Gives a delivery up, and returns the position of its dead letter.
+    pub(crate) async fn bury(&self, delivery: &Delivery, reason: &str) -> u64 {
+        self.bury_message(Queue::Redeliveries, Outgoing::carrying(&Message::Delivery(delivery.clone())), reason).await
+    }
+
+    /// Gives a message up, and returns the position of its dead letter.
+    pub(crate) async fn bury_message(&self, queue: Queue, message: Outgoing, reason: &str) -> u64 {
+        self.clock.advance(Duration::from_millis(1));
+        self.backend.bury(queue, message, reason.to_owned()).await.unwrap();
+        self.backend.dead_letters(0, 1_000).await.unwrap().last().unwrap().position
     }
 
     /// The next message that a deliverer would get.

@@ -17,6 +17,11 @@ fn delivery(webhook: &str, event: &str) -> Delivery {
     sample::delivery(&WebhookId::parse(webhook).unwrap(), &sample::batch(event, "team/app", &["1.0"]))
 }
 
+/// What a deliverer gets of a delivery that somebody asked for now.
+pub(crate) fn as_asked_for(bench: &Bench, delivery: &Delivery, request: u32) -> Delivery {
+    Delivery { request, ordinal: 1, not_before: None, first_at: Some(bench.clock.now()), ..delivery.clone() }
+}
+
 #[tokio::test]
 async fn a_delivery_is_shown_with_its_attempts() {
     let bench = Bench::open();
@@ -110,9 +115,30 @@ async fn a_redelivery_carries_the_recorded_content_and_a_number_of_its_own() {
         assert_eq!(received.id, format!("{}/{request}/1", recorded.id));
         assert_eq!(received.header("content-type"), Some("application/json"));
         assert!(!received.maybe_repeated);
-        let first_at = Some(bench.clock.now());
-        let expected = Delivery { request, ordinal: 1, not_before: None, first_at, ..recorded.clone() };
+        let expected = as_asked_for(&bench, &recorded, request);
         assert_eq!(Message::decode(&received.body).unwrap(), Message::Delivery(expected));
+        received.receipt.ack().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_in_any_state_can_be_redelivered() {
+    let bench = Bench::open();
+    let webhook = bench.webhook_on("team/app").await;
+    let [delivered, retrying, dead, superseded] = ["a", "b", "c", "d"].map(|event| delivery(&webhook, event));
+    bench.record(&delivered, 200).await;
+    bench.record_retrying(&retrying).await;
+    bench.record(&dead, 410).await;
+    bench.record_superseded(&superseded, delivered.content.newest().unwrap()).await;
+    for (recorded, state) in
+        [(delivered, "delivered"), (retrying, "retrying"), (dead, "dead"), (superseded, "superseded")]
+    {
+        let path = format!("/api/v1/deliveries/{}", recorded.id);
+        assert_eq!(bench.get(&path).await.json()["state"], state);
+        assert_eq!(bench.post(&format!("{path}/redeliver"), Value::Null).await.status, 202, "{state}");
+        let received = bench.next_redelivery().await;
+        let expected = as_asked_for(&bench, &recorded, 1);
+        assert_eq!(Message::decode(&received.body).unwrap(), Message::Delivery(expected), "{state}");
         received.receipt.ack().await.unwrap();
     }
 }

@@ -9,6 +9,8 @@ mod deliveries;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod letters;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod problems;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use dockbell_backends::embedded::Embedded;
+use dockbell_backends::store::marks::{Decision, LetterId, Mark};
 use dockbell_backends::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
     StoreError, Trial,
@@ -182,5 +183,13 @@ impl Store for Watched {
 
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         self.present()?.take_request(id).await
+    }
+
+    async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {
+        self.inner.mark_dead(letters, decision).await
+    }
+
+    async fn dead_marks(&self, letters: &[LetterId]) -> Result<Vec<Option<Mark>>, StoreError> {
+        self.inner.dead_marks(letters).await
     }
 }

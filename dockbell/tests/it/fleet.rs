@@ -63,6 +63,11 @@ impl<'node> Fleet<'node> {
         self.dockbell("up").await
     }
 
+    /// Runs a command of the operator against the API of `console`, to its end.
+    pub(crate) async fn operate(&self, console: &Member, arguments: &[&str]) -> Ended {
+        self.home.run(&[arguments, &["--api-url", &console.caller.intake]].concat()).await
+    }
+
     async fn dockbell(&self, command: &str) -> Member {
         let arguments = [command, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
         let dockbell = Member::up(self.home.start(&arguments)).await;

@@ -5,11 +5,15 @@ mod calls;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod dead;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod fleet_kill;
+#[cfg(test)]
+mod fleet_letters;
 #[cfg(test)]
 mod fleet_trace;
 #[cfg(test)]

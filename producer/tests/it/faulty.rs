@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::{
     BusError, Consume, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Receipt, Received, Settle,
-    Settlement,
+    Settlement, Stray,
 };
 use dockbell_proto::operations::OperatorEvent;
 
@@ -168,5 +168,17 @@ impl Bus for FaultyBus {
 
     async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError> {
         self.inner.dead_letters(position, limit).await
+    }
+
+    async fn revive(&self, letter: &DeadLetter) -> Result<(), PublishError> {
+        self.inner.revive(letter).await
+    }
+
+    async fn unrouted(&self, limit: u32) -> Result<Vec<Stray>, BusError> {
+        self.inner.unrouted(limit).await
+    }
+
+    async fn replay_unrouted(&self, limit: u32) -> Result<u32, BusError> {
+        self.inner.replay_unrouted(limit).await
     }
 }

@@ -45,6 +45,8 @@ pub const RULES: &[&str] = &[
     "a_message_is_buried_without_a_receipt",
     "dead_letters_are_read_on_from_a_position",
     "an_announcement_needs_no_listener",
+    "a_revived_dead_letter_is_on_its_queue_again",
+    "what_this_bus_published_is_no_stray",
 ];
 
 /// A bus under test, on queues of its own that are empty at first and hold [`QUEUE_BYTES`] each.

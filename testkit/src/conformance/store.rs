@@ -2,6 +2,7 @@
 
 pub mod counters;
 pub mod history;
+pub mod marks;
 pub mod model;
 pub mod newest;
 pub mod parking;
@@ -75,6 +76,9 @@ pub const RULES: &[&str] = &[
     "a_redelivery_stays_with_its_delivery",
     "take_request_numbers_the_redeliveries_of_what_is_recorded",
     "an_excerpt_is_cut_to_its_limit",
+    "a_mark_of_a_dead_letter_is_seen_by_all",
+    "a_mark_is_of_one_letter_and_not_of_its_position",
+    "a_mark_expires",
 ];
 
 /// A store under test, empty at first.

@@ -136,7 +136,7 @@ impl Session {
         self.ledger.hold(tag);
         self.received += 1;
         feed.outbox.sizes.held(feed.source.role.queue()).fetch_add(1, Ordering::Relaxed);
-        feed.outbox.sizes.note(delivery.data.len());
+        feed.outbox.sizes.note(feed.source.role.queue(), delivery.data.len());
         let mut parcel = Parcel::read(delivery);
         let receipt = AmqpReceipt::new(tag, self.verdicts.clone(), feed.outbox.clone(), feed.source.role.queue());
         if !is_wanted {

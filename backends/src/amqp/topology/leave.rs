@@ -5,7 +5,7 @@ use lapin::Connection;
 use crate::amqp::config::AmqpConfig;
 use crate::amqp::connect::CallError;
 use crate::amqp::delay::STEPS;
-use crate::amqp::names::{due_key, shard_key, step_key};
+use crate::amqp::names::{INBOX_KEY, due_key, shard_key, step_key};
 use crate::bus::Queue;
 
 use super::ALL_KEYS;
@@ -37,7 +37,8 @@ pub(in crate::amqp) async fn leave_previous(
             survey.unbind(&previous.delay_queue(step, shard), &place).await?;
         }
     }
-    survey.unbind(&previous.inbox_queue(), &[registry]).await?;
+    let inbox = (names.events.clone(), INBOX_KEY.to_owned());
+    survey.unbind(&previous.inbox_queue(), &[registry, inbox]).await?;
     survey.unbind(&previous.dead_queue(), &[(names.dead.clone(), ALL_KEYS.to_owned())]).await?;
     survey.unbind(&previous.unrouted_queue(), &[(names.unrouted.clone(), String::new())]).await?;
     Ok(survey.end().await)

@@ -1,4 +1,5 @@
--- The verdicts that have not expired. KEYS: marker, one per attempt; ARGV: now.
+-- The verdicts of attempts, or the marks of dead letters, that have not expired. KEYS: marker, one per attempt or
+-- letter; ARGV: now.
 local verdicts = {}
 for place = 2, #KEYS do
   local kept = redis.call('GET', KEYS[place])

@@ -1,8 +1,9 @@
 //! Dead letters.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use dockbell_backends::bus::{Bus, DeadLetter, Outgoing, Queue};
+use dockbell_backends::bus::{Bus, DeadLetter, Outgoing, Queue, Received};
 
 use super::{BusHarness, consume, next, outgoing, publish, until_empty};
 
@@ -72,4 +73,46 @@ pub async fn dead_letters_are_read_on_from_a_position(harness: &mut dyn BusHarne
         read.extend(found.into_iter().map(|letter| letter.id));
     }
     assert_eq!(read, ["m0", "m1", "m2", "m3", "m4"]);
+}
+
+/// An event comes where its queue is consumed or, where its shard is not known, to the inbox.
+async fn next_on(bus: &Arc<dyn Bus>, queue: Queue) -> Received {
+    let mut consumer = consume(bus, queue, 1).await;
+    if queue != Queue::Events {
+        return next(&mut consumer).await;
+    }
+    match bus.consume_inbox(NonZeroU16::MIN).await.expect("an answer") {
+        None => next(&mut consumer).await,
+        Some(mut inbox) => tokio::select! {
+            received = next(&mut consumer) => received,
+            received = next(&mut inbox) => received,
+        },
+    }
+}
+
+/// A person's second thought brings a message back as it was, and it may be given up again.
+pub async fn a_revived_dead_letter_is_on_its_queue_again(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    for (number, queue) in (1..).zip(Queue::ALL) {
+        give_up(&bus, queue, queue.as_str(), "cannot be read").await;
+        let found = letters(&bus, 0, 10).await;
+        let letter = found.iter().find(|letter| letter.queue == queue).expect("a dead letter");
+        bus.revive(letter).await.expect("a revival");
+        let again = next_on(&bus, queue).await;
+        assert_eq!((again.id.as_str(), &again.body[..]), (queue.as_str(), queue.as_str().as_bytes()));
+        assert_eq!(again.headers, [("a".to_owned(), "b".to_owned())]);
+        assert!(again.maybe_repeated, "it was handed out before");
+        again.receipt.ack().await.expect("an ack");
+        assert_eq!(letters(&bus, 0, 10).await.len(), number, "it stays among the dead letters");
+    }
+}
+
+/// Strays are what others published; what was published here is routed, or its publisher hears that it is not.
+pub async fn what_this_bus_published_is_no_stray(harness: &mut dyn BusHarness) {
+    let bus = harness.bus();
+    for queue in Queue::ALL {
+        publish(&bus, queue, "a").await;
+    }
+    assert_eq!(bus.unrouted(10).await, Ok(Vec::new()));
+    assert_eq!(bus.replay_unrouted(10).await, Ok(0));
 }
