@@ -187,12 +187,8 @@ impl State {
     fn next_kind(&self) -> Kind {
         let kept = self.width / 4;
         let prefers_waited = if kept == 0 { !self.fresh_is_next } else { self.waited_running < kept };
-        match (self.fresh.is_empty(), self.waited.is_empty()) {
-            (true, _) => Kind::Waited,
-            (false, true) => Kind::Fresh,
-            (false, false) if prefers_waited => Kind::Waited,
-            (false, false) => Kind::Fresh,
-        }
+        let has_waited = !self.waited.is_empty();
+        if self.fresh.is_empty() || (has_waited && prefers_waited) { Kind::Waited } else { Kind::Fresh }
     }
 }
 

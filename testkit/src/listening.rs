@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::Bus;
-use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue};
+use dockbell_backends::bus::{BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Stray};
 use dockbell_proto::operations::OperatorEvent;
 
 /// Passes everything on but announcements, which it remembers.
@@ -81,5 +81,17 @@ impl Bus for Listening {
 
     async fn dead_letters(&self, position: u64, limit: u32) -> Result<Vec<DeadLetter>, BusError> {
         self.inner.dead_letters(position, limit).await
+    }
+
+    async fn revive(&self, letter: &DeadLetter) -> Result<(), PublishError> {
+        self.inner.revive(letter).await
+    }
+
+    async fn unrouted(&self, limit: u32) -> Result<Vec<Stray>, BusError> {
+        self.inner.unrouted(limit).await
+    }
+
+    async fn replay_unrouted(&self, limit: u32) -> Result<u32, BusError> {
+        self.inner.replay_unrouted(limit).await
     }
 }

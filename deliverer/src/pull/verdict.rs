@@ -74,7 +74,7 @@ impl Deliverer {
         let schedule = self.settler.policy_of(webhook).schedule;
         let verdict = judge(&schedule, &exchange.outcome, delivery.ordinal, (now, chance));
         let verdict = self.with_room(webhook, &delivery, verdict).await;
-        self.recorded(webhook, delivery, verdict, at, exchange)
+        self.recorded(webhook, delivery, (at, verdict), exchange)
     }
 
     /// A retry that may not wait anywhere ends. It would hold up what must leave the queue to make room.
@@ -98,7 +98,7 @@ impl Deliverer {
     /// Ends a delivery without an attempt.
     pub(super) async fn end(&self, webhook: &Webhook, delivery: Delivery, outcome: Outcome, verdict: Verdict) {
         let exchange = Exchange { outcome, body: Vec::new(), took: Duration::ZERO };
-        let record = self.recorded(webhook, delivery, verdict, self.settler.clock.now(), &exchange);
+        let record = self.recorded(webhook, delivery, (self.settler.clock.now(), verdict), &exchange);
         self.settle(record).await;
     }
 
@@ -106,8 +106,7 @@ impl Deliverer {
         &self,
         webhook: &Webhook,
         delivery: Delivery,
-        verdict: Verdict,
-        at: Timestamp,
+        (at, verdict): (Timestamp, Verdict),
         exchange: &Exchange,
     ) -> AttemptRecord {
         let record = AttemptRecord {

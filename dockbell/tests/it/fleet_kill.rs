@@ -117,13 +117,10 @@ impl Arrived {
     }
 
     /// The tags whose newest digest is not the latest that was told, with both.
-    fn behind<'a>(
-        &'a self,
-        newest: &'a BTreeMap<(String, String), String>,
-    ) -> Vec<(&'a (String, String), &'a String, Option<&'a (String, String)>)> {
+    fn behind(&self, newest: &BTreeMap<(String, String), String>) -> Vec<String> {
         let told = |key| self.newest.get(key);
         let is_behind = |(key, digest): &(_, &String)| told(*key).is_none_or(|(_, told)| told != *digest);
-        newest.iter().filter(is_behind).map(|(key, digest)| (key, digest, told(key))).collect()
+        newest.iter().filter(is_behind).map(|(key, digest)| format!("{key:?}: {digest}, not {:?}", told(key))).collect()
     }
 
     fn missing<'a>(&self, accepted: &'a HashSet<String>) -> Vec<&'a String> {
