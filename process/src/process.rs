@@ -24,8 +24,9 @@ use crate::depth::Depths;
 use crate::numbers;
 use crate::watch::{Opened, watch};
 
-/// How long everything may take to stop. The parts have shorter bounds of their own.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long everything may take to stop. The parts have shorter bounds of their own; the longest is that of an attempt,
+/// which may take a minute.
+const GRACE: Duration = Duration::from_secs(75);
 /// How long closing a backend may take: a disk can hang, a broker be silent.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
 

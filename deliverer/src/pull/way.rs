@@ -28,6 +28,7 @@ impl Deliverer {
     /// Waits for all that an attempt needs. Of one lane a single delivery stands in the queues that all lanes share,
     /// so they are served in turn, however much each of them has to do.
     pub(super) async fn way(&self, webhook: &Webhook, surroundings: &Surroundings) -> Result<Way, NoPlace> {
+        self.fleet.ready().await;
         let (lane, host) = (self.lanes.of(&webhook.id), self.host(webhook));
         let place = lane.enter(surroundings.kind()).await?;
         let turn = lane.turn().await;

@@ -137,7 +137,8 @@ impl Deliverer {
 
     async fn deliver_in_span(&self, owed: Owed<'_>) -> bool {
         let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
-        if (owed.maybe_repeated || owed.delivery.ordinal > 1)
+        // What waited may come twice: a broker that moves messages from queue to queue may do so twice, unflagged.
+        if (owed.maybe_repeated || owed.surroundings.kind() == Kind::Waited)
             && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
         {
             self.settler.metrics.delivery_repeated();

@@ -11,6 +11,8 @@ mod demo;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod fleet_faults;
+#[cfg(test)]
 mod fleet_kill;
 #[cfg(test)]
 mod fleet_letters;
@@ -32,6 +34,8 @@ mod poison;
 mod process;
 #[cfg(test)]
 mod registry;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
