@@ -15,7 +15,7 @@ pub fn judge(ledger: &Ledger, sightings: &Sightings, terms: &Terms) -> Report {
     let rows = vec![
         (Invariant::Conservation, ledger.accepted(), lost),
         (Invariant::NoInvention, told, invention(ledger, seen)),
-        (Invariant::BoundedRepeats, seen.len(), repeats(seen, &terms.repeats)),
+        (Invariant::BoundedRepeats, seen.len(), repeats(ledger, seen, &terms.repeats)),
         (Invariant::Order, ledger.tags().count(), order(ledger, seen)),
         (Invariant::Accounting, terms.sums.len(), terms.sums.iter().filter_map(unbalanced).collect()),
         (Invariant::NonVacuity, terms.hits.len(), not_hit(terms)),
@@ -23,6 +23,7 @@ pub fn judge(ledger: &Ledger, sightings: &Sightings, terms: &Terms) -> Report {
     let repeated = seen.len() - by_delivery(seen).len();
     let counts = vec![
         ("accepted", ledger.accepted()),
+        ("reported again", ledger.repeated()),
         ("told", fates.told),
         ("superseded in a window", fates.superseded),
         ("outdone by a later push", fates.outdone),
@@ -131,7 +132,7 @@ fn by_delivery(seen: &[Sighting]) -> BTreeMap<&str, usize> {
     times
 }
 
-fn repeats(seen: &[Sighting], allowed: &Repeats) -> Vec<Finding> {
+fn repeats(ledger: &Ledger, seen: &[Sighting], allowed: &Repeats) -> Vec<Finding> {
     let times = by_delivery(seen);
     if let Repeats::Together(allowed) = *allowed {
         let repeated = seen.len() - times.len();
@@ -145,11 +146,22 @@ fn repeats(seen: &[Sighting], allowed: &Repeats) -> Vec<Finding> {
         Repeats::Each(each) => each.get(delivery).copied().unwrap_or_default(),
         Repeats::Never | Repeats::Together(_) => 0,
     };
+    let reported_again = reported_again(ledger, seen);
     let too_often = |(delivery, times): (&str, usize)| {
-        let (times, allowed) = (times - 1, allowed_of(delivery));
+        let again = reported_again.get(delivery).copied().unwrap_or_default();
+        let (times, allowed) = (times - 1, allowed_of(delivery) + again);
         (times > allowed).then(|| Finding::Repeated { delivery: Some(delivery.to_owned()), times, allowed })
     };
     times.into_iter().filter_map(too_often).collect()
+}
+
+/// How often what a delivery tells was reported again, if it was.
+fn reported_again<'a>(ledger: &Ledger, seen: &'a [Sighting]) -> HashMap<&'a str, usize> {
+    let again = |sighting: &Sighting| {
+        let newest = sighting.told.iter().filter_map(|change| change.events.last());
+        newest.map(|event| ledger.repeats(event)).max().unwrap_or_default()
+    };
+    seen.iter().map(|sighting| (&*sighting.delivery, again(sighting))).collect()
 }
 
 /// A receiver that compares orders ends with the change of the highest one. It must be the newest accepted push,

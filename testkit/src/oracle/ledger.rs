@@ -24,6 +24,7 @@ pub struct Ledger {
     by_tag: BTreeMap<(String, String), Vec<usize>>,
     accepted: HashSet<usize>,
     ended: HashMap<usize, String>,
+    again: HashMap<usize, usize>,
 }
 
 impl Ledger {
@@ -45,6 +46,15 @@ impl Ledger {
     /// If it was not issued.
     pub fn accept(&mut self, event: &str) {
         self.accepted.insert(self.place(event));
+    }
+
+    /// Notes that an event is reported again because nobody knows whether it was taken. If it was, it was reported
+    /// twice, and whoever had taken it first may be gone: so what tells it may come once more.
+    ///
+    /// # Panics
+    /// If it was not issued.
+    pub fn repeat(&mut self, event: &str) {
+        *self.again.entry(self.place(event)).or_default() += 1;
     }
 
     /// Notes that an event was given an end that Dockbell recorded, such as `dead` or `expired`.
@@ -73,6 +83,17 @@ impl Ledger {
     /// The accepted pushes with their places.
     pub(super) fn owed(&self) -> impl Iterator<Item = (usize, &Push)> {
         self.pushes.iter().enumerate().filter(|(place, _)| self.accepted.contains(place))
+    }
+
+    /// How often an event was reported again.
+    pub(super) fn repeats(&self, event: &str) -> usize {
+        let place = self.places.get(event);
+        place.and_then(|place| self.again.get(place)).copied().unwrap_or_default()
+    }
+
+    /// How many events were reported more than once.
+    pub(super) fn repeated(&self) -> usize {
+        self.again.len()
     }
 
     pub(super) fn has_ended(&self, place: usize) -> bool {

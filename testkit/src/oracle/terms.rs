@@ -13,7 +13,8 @@ pub struct Terms {
     pub hits: Vec<Hit>,
 }
 
-/// How often deliveries may have come more than once.
+/// How often deliveries may have come more than once. Unless it is a bound for all together, what was reported again
+/// may come again beside that.
 #[derive(Debug, Default)]
 pub enum Repeats {
     /// Never: nothing was killed.

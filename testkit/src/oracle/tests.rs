@@ -144,6 +144,19 @@ fn deliveries_come_again_no_more_often_than_is_explained() {
 }
 
 #[test]
+fn what_was_reported_again_may_come_again_as_often() {
+    let mut ledger = ledger(&[("a", 1), ("b", 1)]);
+    ledger.repeat("a-1");
+    let twice = |tag: &'static str| [("d1", told(tag, &[1])), ("d1", told(tag, &[1]))];
+    let judged = |tag, other| {
+        judge(&ledger, &sightings(&[&twice(tag)[..], &[("d2", told(other, &[1]))]].concat()), &Terms::default())
+    };
+    assert_eq!(judged("a", "b").judgement(), Judgement::Passed);
+    let repeated = Finding::Repeated { delivery: Some("d1".to_owned()), times: 1, allowed: 0 };
+    assert_only(&judged("b", "a"), Invariant::BoundedRepeats, &[repeated]);
+}
+
+#[test]
 fn the_highest_order_decides_and_not_the_last_arrival() {
     let ledger = ledger(&[("a", 1), ("a", 2)]);
     let late = sightings(&[("d2", told("a", &[2])), ("d1", told("a", &[1]))]);
