@@ -19,6 +19,8 @@ mod house;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod newest;
 #[cfg(test)]
 mod payload;
