@@ -11,6 +11,8 @@ mod fleet;
 #[cfg(test)]
 mod fleet_kill;
 #[cfg(test)]
+mod fleet_restart;
+#[cfg(test)]
 mod fleet_trace;
 #[cfg(test)]
 mod fleet_work;
