@@ -122,6 +122,11 @@ impl Receiver {
         lock(&self.state).requests.clone()
     }
 
+    /// What was received after the first `count` requests, in order, for those who read a long run piece by piece.
+    pub fn requests_from(&self, count: usize) -> Vec<Recorded> {
+        lock(&self.state).requests.get(count..).unwrap_or_default().to_vec()
+    }
+
     /// Waits until at least `count` requests are here, and returns all of them.
     ///
     /// # Panics

@@ -1,15 +1,15 @@
 //! Nothing that was accepted is lost, whenever the process is killed.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dockbell_backends::Bus as _;
 use dockbell_backends::bus::Queue;
 use dockbell_proto::clock::{Clock as _, SystemClock};
-use dockbell_testkit::receiver::{Answer, Receiver};
-use dockbell_testkit::wait;
+use dockbell_testkit::oracle::{Hit, Judgement, Ledger, Push, Repeats, Sighting, Sightings, Terms, Told, judge};
+use dockbell_testkit::receiver::{Answer, Receiver, Recorded};
+use dockbell_testkit::{sample, wait};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::calls::{Caller, Made, push};
-use crate::payload::{delivery_id, event_ids, expected_id, json, tag, tag_id};
+use crate::payload::{delivery_id, expected_id, json, tag, tag_id};
 use crate::process::Home;
 
 const KILLS: usize = 20;
@@ -41,12 +41,26 @@ const DEADLINE: Duration = Duration::from_secs(50);
 /// What the reporters know.
 #[derive(Default)]
 struct Reports {
-    /// Ids of events that were answered with 202, with their repositories.
-    accepted: Mutex<HashMap<String, String>>,
+    ledgers: Mutex<Ledgers>,
     /// Requests that had been sent when the process was killed.
-    cut_off: AtomicU64,
+    cut_off: AtomicUsize,
     next: AtomicU64,
     is_over: AtomicBool,
+}
+
+/// What each of the two webhooks is owed.
+#[derive(Default)]
+struct Ledgers {
+    batch: Ledger,
+    dockerhub: Ledger,
+}
+
+impl Ledgers {
+    /// The ledgers of the webhooks that are owed what is pushed to `repository`.
+    fn of(&mut self, repository: &str) -> impl Iterator<Item = &mut Ledger> {
+        let is_tagged = repository == TAGGED;
+        [Some(&mut self.batch), is_tagged.then_some(&mut self.dockerhub)].into_iter().flatten()
+    }
 }
 
 impl Reports {
@@ -54,13 +68,17 @@ impl Reports {
     async fn report(self: Arc<Self>, caller: watch::Receiver<Caller>) {
         while !self.is_over.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let (id, repository) = (format!("e-{number}"), format!("load/app-{}", number % REPOSITORIES));
-            let body = push(&id, &repository, &format!("t-{number}")).to_string();
+            let (event, repository) = (format!("e-{number}"), format!("load/app-{}", number % REPOSITORIES));
+            let tag = format!("t-{number}");
+            let body = push(&event, &repository, &tag).to_string();
+            let pushed = Push { event, repository, tag, digest: sample::digest(1) };
+            self.ledgers.lock().unwrap().of(&pushed.repository).for_each(|ledger| ledger.issue(pushed.clone()));
             while !self.is_over.load(Ordering::Relaxed) {
                 let request = caller.borrow().report_request(body.clone());
                 match request.send().await {
                     Ok(response) if response.status() == 202 => {
-                        self.accepted.lock().unwrap().insert(id, repository);
+                        let mut ledgers = self.ledgers.lock().unwrap();
+                        ledgers.of(&pushed.repository).for_each(|ledger| ledger.accept(&pushed.event));
                         break;
                     }
                     Ok(response) => assert_eq!(response.status(), 503, "a good event is taken or put off"),
@@ -74,44 +92,24 @@ impl Reports {
     }
 }
 
-/// What the receiver got, read once.
-#[derive(Default)]
-struct Arrived {
-    requests: usize,
-    /// How often each delivery was attempted, by path and id.
-    attempts: HashMap<(String, String), usize>,
-    events: HashSet<String>,
-    tags: HashSet<String>,
+/// Reads what the webhook of batches got. Every id must be the one that follows from the payload, so that whatever
+/// is made again from the same newest event has the same id.
+fn batch_sighting(request: &Recorded, made: &Made) -> Option<Sighting> {
+    let is_of_batch = request.path_and_query == "/batch";
+    is_of_batch.then(|| {
+        assert_eq!(expected_id(&json(request), made).as_str(), delivery_id(request));
+        Sighting::of_batch(request)
+    })
 }
 
-impl Arrived {
-    /// Reads what is new. Every id must be the one that follows from the payload, so that whatever is made again
-    /// from the same newest event has the same id.
-    fn read(&mut self, receiver: &Receiver, (batch, dockerhub): (&Made, &Made)) {
-        let requests = receiver.requests();
-        for request in requests.iter().skip(self.requests) {
-            let (id, payload) = (delivery_id(request), json(request));
-            *self.attempts.entry((request.path_and_query.clone(), id.to_owned())).or_default() += 1;
-            if request.path_and_query == "/batch" {
-                assert_eq!(expected_id(&payload, batch).as_str(), id);
-                self.events.extend(event_ids(&payload).map(str::to_owned));
-            } else {
-                let tag = tag(request);
-                let event = tag.replace("t-", "e-");
-                let repository = ("hub.test", payload["repository"]["repo_name"].as_str().unwrap());
-                assert_eq!(tag_id(repository, (dockerhub, &tag), &event).as_str(), id);
-                self.tags.extend((request.answer != REFUSED).then_some(event));
-            }
-        }
-        self.requests = requests.len();
-    }
-
-    /// The events that were accepted and are not here, by the format that they miss.
-    fn missing<'a>(&self, accepted: &'a HashMap<String, String>) -> Vec<(&'static str, &'a str)> {
-        let in_batches = accepted.keys().filter(|id| !self.events.contains(*id)).map(|id| ("batch", id.as_str()));
-        let tagged = accepted.iter().filter(|(id, repository)| *repository == TAGGED && !self.tags.contains(*id));
-        in_batches.chain(tagged.map(|(id, _)| ("dockerhub", id.as_str()))).collect()
-    }
+/// Reads what the webhook per tag accepted. Its format tells neither event nor digest, but the tag names the event.
+fn tag_sighting(request: &Recorded, made: &Made) -> Option<Sighting> {
+    (request.path_and_query == "/dockerhub").then_some(())?;
+    let (payload, tag) = (json(request), tag(request));
+    let (repository, event) = (payload["repository"]["repo_name"].as_str().unwrap(), tag.replace("t-", "e-"));
+    assert_eq!(tag_id(("hub.test", repository), (made, &tag), &event).as_str(), delivery_id(request));
+    let told = Told { repository: repository.to_owned(), tag, events: vec![event], ..Told::default() };
+    (request.answer != REFUSED).then(|| Sighting::of(request, vec![told]))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,27 +147,33 @@ async fn nothing_accepted_is_lost_in_twenty_kills_under_load() {
         ended.unwrap();
     }
 
-    let accepted = std::mem::take(&mut *reports.accepted.lock().unwrap());
-    let arrived = Mutex::new(Arrived::default());
-    let all_here = async || {
-        let mut arrived = arrived.lock().unwrap();
-        arrived.read(&receiver, (&batch, &dockerhub));
-        arrived.missing(&accepted).is_empty().then_some(())
+    let ledgers = std::mem::take(&mut *reports.ledgers.lock().unwrap());
+    let sightings = Mutex::new((Sightings::default(), Sightings::default()));
+    // What may come again is not bounded here: refusals and kills both make it so.
+    let terms = |hits| Terms { repeats: Repeats::Together(usize::MAX), hits, ..Terms::default() };
+    let judged = |hits| {
+        let mut sightings = sightings.lock().unwrap();
+        sightings.0.read(&receiver, |request| batch_sighting(request, &batch));
+        sightings.1.read(&receiver, |request| tag_sighting(request, &dockerhub));
+        (judge(&ledgers.batch, &sightings.0, &terms(hits)), judge(&ledgers.dockerhub, &sightings.1, &terms(Vec::new())))
     };
-    let in_time = timeout(DEADLINE, wait::until("everything that was accepted", all_here)).await;
-    let (arrived, cut_off) = (arrived.into_inner().unwrap(), reports.cut_off.load(Ordering::Relaxed));
-    let missing = arrived.missing(&accepted);
-    assert!(in_time.is_ok(), "these were accepted and never came: {missing:?}\n{}", dockbell.log());
-    // What goes to this path is never refused, so only a kill makes it come again.
-    let repeated = arrived.attempts.iter().filter(|((path, _), attempts)| path == "/batch" && **attempts > 1).count();
-    eprintln!(
-        "{} accepted, {cut_off} cut off, {} requests, {repeated} deliveries repeated",
-        accepted.len(),
-        arrived.requests
-    );
-    assert!(accepted.len() > KILLS, "there was load");
-    assert!(cut_off > 0, "kills found requests under way");
-    assert!(repeated > 0, "kills found attempts under way");
+    let all_here = async || {
+        let (batches, tags) = judged(Vec::new());
+        (batches.is_complete() && tags.is_complete()).then_some(())
+    };
+    // What is missing then is for the judge to say.
+    timeout(DEADLINE, wait::until("everything that was accepted", all_here)).await.ok();
+    let repeated = judged(Vec::new()).0.count("repeated");
+    let hits = vec![
+        Hit { name: "accepted events", times: ledgers.batch.accepted(), least: KILLS },
+        Hit { name: "reports cut off", times: reports.cut_off.load(Ordering::Relaxed), least: 1 },
+        // What goes to this path is never refused, so only a kill makes it come again.
+        Hit { name: "deliveries that came again", times: repeated, least: 1 },
+    ];
+    let (batches, tags) = judged(hits);
+    eprintln!("{batches}\n\n{tags}");
+    let judgements = (batches.judgement(), tags.judgement());
+    assert_eq!(judgements, (Judgement::Passed, Judgement::Passed), "{batches}\n{tags}\n{}", dockbell.log());
     dockbell.stop_well().await;
     assert_all_done(&home, &receiver).await;
 }

@@ -17,6 +17,8 @@ mod fleet_kill;
 #[cfg(test)]
 mod fleet_letters;
 #[cfg(test)]
+mod fleet_restart;
+#[cfg(test)]
 mod fleet_trace;
 #[cfg(test)]
 mod fleet_work;
@@ -24,6 +26,8 @@ mod fleet_work;
 mod house;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod newest;
 #[cfg(test)]

@@ -41,12 +41,6 @@ pub(crate) fn tag(request: &Recorded) -> String {
     in_header.or_else(|| in_body().map(str::to_owned)).unwrap()
 }
 
-/// The ids of all events that a payload of format `batch` is made of.
-pub(crate) fn event_ids(payload: &Value) -> impl Iterator<Item = &str> {
-    let changes = payload["changes"].as_array().unwrap();
-    changes.iter().flat_map(|change| change["event_ids"].as_array().unwrap()).map(|id| id.as_str().unwrap())
-}
-
 /// The id that a payload of format `batch` must carry: it follows from the newest event of each change.
 pub(crate) fn expected_id(payload: &Value, made: &Made) -> DeliveryId {
     let changes = payload["changes"].as_array().unwrap();
