@@ -9,6 +9,8 @@ mod dead;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod failpoints;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod fleet_kill;
