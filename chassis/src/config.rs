@@ -17,6 +17,8 @@ use std::time::Duration;
 use crate::config::document::{Document, Found};
 use crate::config::problem::{Place, Problem};
 
+#[cfg(feature = "failpoints")]
+pub(crate) use crate::config::environment::failpoint;
 pub use crate::config::environment::{process_environment, variable_of};
 pub use crate::config::problem::ConfigErrors;
 pub use crate::config::value::parse_duration;

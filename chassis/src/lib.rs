@@ -6,6 +6,7 @@ pub mod admin;
 pub mod authorization;
 pub mod config;
 pub mod crypto;
+pub mod failpoint;
 pub mod lifecycle;
 pub mod listener;
 pub mod telemetry;

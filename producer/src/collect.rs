@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dockbell_backends::Bus;
 use dockbell_backends::bus::{Queue, Received};
+use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_proto::clock::Clock;
 use tokio::sync::Semaphore;
@@ -111,6 +112,7 @@ impl Running {
 
     /// Puts the events of a message into their windows.
     async fn take(&mut self, message: Received) {
+        reach("delivered");
         let events = match self.reader.read(&message) {
             Ok(events) => events,
             Err(reason) => return self.give_up(message, reason),
@@ -118,10 +120,12 @@ impl Running {
         if events.is_empty() {
             return acknowledge(Some(message.receipt)).await;
         }
+        self.collector.metrics.events_taken(events.len());
         let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
             let (size, trace) = (weight(&event), event.trace.clone());
             let pushed = self.windows.push(event, size, share, (self.now(), self.collector.clock.now()));
+            reach("in window");
             if let Some(number) = pushed.opened {
                 self.spans.opened(number, &trace);
             }
@@ -171,16 +175,21 @@ impl Running {
         let task = async move {
             if let Some(mut batch) = folded.batch {
                 batch.trace = current_trace();
+                reach("batch sealed");
                 let changes = batch.changes.len();
                 // The semaphore is never closed, so the only other result does not occur.
                 let _permit = permits.acquire().await.ok();
                 publish_batch(&bus, &metrics, batch, maybe_repeated).await;
                 metrics.batch_published(changes, opened.elapsed());
+                reach("confirm seen");
             }
             let shares = closed.shares.len();
             for share in closed.shares {
                 acknowledge(share.settle()).await;
+                reach("acknowledged");
             }
+            reach("all acknowledged");
+            metrics.window_settled(folded.fates, shares - closed.events.len());
             Published { number: closed.number, shares }
         };
         self.publishing.spawn(task.instrument(span));
@@ -188,7 +197,9 @@ impl Running {
 
     /// A batch is durable: repetitions of its events are settled with it.
     async fn confirm(&mut self, published: Published) {
-        for share in self.windows.confirmed(published.number, published.shares) {
+        let repeated = self.windows.confirmed(published.number, published.shares);
+        self.collector.metrics.events_repeated(repeated.len());
+        for share in repeated {
             acknowledge(share.settle()).await;
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::{Outgoing, PublishError, Queue};
 use dockbell_backends::repeat::until_published;
+use dockbell_chassis::failpoint;
 use dockbell_proto::batch::{BATCH_LIMIT, Batch};
 use dockbell_proto::event::Event;
 use dockbell_proto::message::Message;
@@ -69,5 +70,10 @@ pub async fn publish_batch(bus: &Arc<dyn Bus>, metrics: &Metrics, batch: Batch, 
         let after_ms = pause.as_millis();
         tracing::warn!(error = %error, retry.after_ms = after_ms, "a batch could not be published and is kept");
     };
-    until_published(message, |message| bus.publish(Queue::Deliveries, message), failed).await;
+    let publish = |message| async move {
+        failpoint::begun("publish begun", bus.publish(Queue::Deliveries, message)).await?;
+        failpoint::reach("batch stored");
+        Ok(())
+    };
+    until_published(message, publish, failed).await;
 }

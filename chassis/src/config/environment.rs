@@ -6,10 +6,16 @@ const PREFIX: &str = "DOCKBELL_";
 /// Settings whose variable has a name that every program knows.
 const STANDARD: [(&str, &str); 1] = [("telemetry.otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT")];
 
-/// The variables of this process that concern us. The only place that reads the environment.
+/// The variables of this process that concern us. Only this file reads the environment.
 pub fn process_environment() -> BTreeMap<String, String> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     ours(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+}
+
+/// Where a test wants this process to end. It is no setting, so that nobody finds it among them.
+#[cfg(feature = "failpoints")]
+pub(crate) fn failpoint() -> Option<String> {
+    std::env::var_os("FAILPOINT")?.into_string().ok()
 }
 
 /// The variable of a setting: "window.quiet" is `DOCKBELL_WINDOW_QUIET`.

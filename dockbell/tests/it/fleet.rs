@@ -104,6 +104,11 @@ impl Member {
         self.process.stop_well().await
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(self) -> Ended {
+        self.process.ended().await
+    }
+
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
     }

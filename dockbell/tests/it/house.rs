@@ -159,3 +159,24 @@ fn the_map_names_files_that_exist() {
     let missing = named.iter().filter(|path| !root().join(path).is_file());
     assert_none("files that the map names and nobody finds", missing.map(|path| (*path).to_owned()));
 }
+
+/// What is built for operators must not end at a word of the environment.
+#[test]
+fn failpoints_are_in_builds_for_tests_alone() {
+    let workspace = workspace();
+    let mut asked_by = Vec::new();
+    for package in &workspace.packages {
+        let asks = |features: &[String]| features.iter().any(|feature| feature.contains("failpoints"));
+        for dependency in package.dependencies.iter().filter(|dependency| asks(&dependency.features)) {
+            asked_by.push((folder(package), dependency.kind));
+        }
+        let others = package.features.iter().filter(|(name, _)| *name != "failpoints");
+        assert_eq!(
+            others.filter(|(_, implied)| asks(implied)).count(),
+            0,
+            "a feature of {} implies them",
+            package.name
+        );
+    }
+    assert_eq!(asked_by, [("dockbell", DependencyKind::Development)]);
+}

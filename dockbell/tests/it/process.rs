@@ -213,6 +213,11 @@ impl Dockbell {
         self.process.stop_well().await
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(self) -> Ended {
+        self.process.ended().await
+    }
+
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
     }
