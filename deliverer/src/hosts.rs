@@ -1,52 +1,49 @@
 //! How many sockets one host gets, whichever webhooks lead to it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use crate::pool::Pool;
 
-/// How many attempts are made at once to one host and port.
-const PER_HOST: usize = 64;
+/// How many attempts are made at once to one host and port. A webhook that is alone there gets half of them, which is
+/// as wide as a lane becomes.
+const PER_HOST: usize = 128;
 
 /// The hosts to which attempts are under way.
 #[derive(Debug, Default)]
-pub struct Hosts(Mutex<HashMap<String, Arc<Semaphore>>>);
+pub struct Hosts(Mutex<HashMap<String, Arc<Pool>>>);
 
 impl Hosts {
-    /// Waits for a socket to `host`. Who asks first is served first, so each webhook that keeps one delivery
-    /// waiting at a time gets its turn.
-    pub async fn socket(&self, host: &str) -> Option<OwnedSemaphorePermit> {
-        let sockets = {
-            let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
-        };
-        // It is never closed.
-        sockets.acquire_owned().await.ok()
+    /// The sockets of a host and port.
+    pub fn of(&self, host: &str) -> Arc<Pool> {
+        Arc::clone(self.lock().entry(host.to_owned()).or_insert_with(|| Pool::new(PER_HOST)))
     }
 
     /// Forgets the hosts that nobody talks to.
     pub fn forget_idle(&self) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.retain(|_, sockets| Arc::strong_count(sockets) > 1);
+        self.lock().retain(|_, sockets| Arc::strong_count(sockets) > 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Pool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::FutureExt as _;
+    use dockbell_proto::ids::WebhookId;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_host_has_its_own_sockets_and_no_more() {
+    #[test]
+    fn a_host_is_remembered_while_somebody_talks_to_it() {
         let hosts = Hosts::default();
-        let mut held: Vec<_> = std::iter::from_fn(|| hosts.socket("a:443").now_or_never()).collect();
-        assert_eq!(held.len(), PER_HOST);
-        assert!(hosts.socket("b:443").now_or_never().is_some());
+        let held = hosts.of("a:443").try_take(&WebhookId::from_random([1; 16])).expect("a socket");
+        let other = hosts.of("b:443");
         hosts.forget_idle();
-        assert!(hosts.socket("a:443").now_or_never().is_none(), "a host in use is remembered");
-        held.clear();
+        assert_eq!(hosts.lock().len(), 2);
+        drop((held, other));
         hosts.forget_idle();
-        assert!(hosts.0.lock().unwrap().is_empty());
+        assert!(hosts.lock().is_empty());
     }
 }

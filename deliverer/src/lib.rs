@@ -15,6 +15,7 @@ pub mod lane;
 pub mod metrics;
 pub mod newest;
 pub mod operations;
+pub mod pool;
 pub mod pull;
 pub mod remembered;
 pub mod route;

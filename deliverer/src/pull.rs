@@ -11,7 +11,6 @@ use std::time::Duration;
 use dockbell_backends::bus::{Consumer, Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use rand::rngs::StdRng;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{interval, timeout};
 
@@ -19,6 +18,7 @@ use crate::attempt::Attempter;
 use crate::fleet::Fleet;
 use crate::hosts::Hosts;
 use crate::lane::{Kind, Lanes};
+use crate::pool::Pool;
 use crate::settle::Settler;
 use crate::under_way::UnderWay;
 
@@ -62,8 +62,10 @@ pub struct Deliverer {
 #[derive(Debug, Clone)]
 struct Surroundings {
     queue: Queue,
-    /// How many more attempts may be made at once of what comes from the queue.
-    permits: Arc<Semaphore>,
+    /// The deliveries of the queue that may be held at once, unsettled.
+    places: Arc<Pool>,
+    /// The attempts that may be made at once of what comes from the queue.
+    permits: Arc<Pool>,
     /// Once it is requested, no further attempt begins.
     shutdown: Shutdown,
 }
@@ -79,8 +81,8 @@ impl Deliverer {
     /// attempts, so that old trouble never stands before fresh news.
     pub async fn pull(self: Arc<Self>, share: Share, shutdown: Shutdown) -> Result<(), BoxError> {
         let mut consumer = self.settler.bus.consume(share.queue, share.prefetch).await?;
-        let permits = Arc::new(Semaphore::new(share.attempts.get().into()));
-        let surroundings = Surroundings { queue: share.queue, permits, shutdown: shutdown.clone() };
+        let (places, permits) = (Pool::new(share.prefetch.get().into()), Pool::new(share.attempts.get().into()));
+        let surroundings = Surroundings { queue: share.queue, places, permits, shutdown: shutdown.clone() };
         let mut working = JoinSet::new();
         loop {
             tokio::select! {

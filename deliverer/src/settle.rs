@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::{Outgoing, Queue};
 use dockbell_backends::repeat::{until_done, until_published};
-use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, Parked, Parking, Recorded};
+use dockbell_backends::store::{AttemptRecord, EXCERPT_LIMIT, Parked, Parking, Recorded, StoreError};
 use dockbell_backends::{Bus, Store};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
@@ -111,20 +111,28 @@ impl Settler {
         }
         let gone = disables(&record.outcome);
         if recorded.is_first && (gone.is_some() || health.failing_since.is_some()) {
-            self.disable_if_due(id, &health, gone).await;
+            self.disable_if_due(record, &health, gone).await;
         }
     }
 
     /// Disables the webhook if its receiver is gone, or has failed for as long as its policy says.
-    async fn disable_if_due(&self, id: &WebhookId, health: &Health, gone: Option<String>) {
-        let now = self.clock.now();
+    async fn disable_if_due(&self, record: &AttemptRecord, health: &Health, gone: Option<String>) {
+        let (id, now) = (&record.delivery.webhook, self.clock.now());
         let found = self.until_done("look up a webhook", || self.directory.webhook(id)).await;
         let Some(webhook) = found.filter(|webhook| webhook.enabled) else { return };
         let is_hopeless = || health.is_to_be_disabled(&self.policy_of(&webhook).disabling, now);
         let Some(reason) = gone.or_else(|| is_hopeless().then(|| hopeless(health, now))) else { return };
         let patch =
             WebhookPatch { enabled: Some(false), disabled_reason: Some(reason.clone()), ..WebhookPatch::default() };
-        self.until_done("disable a webhook", || self.store.patch_webhook(id, &patch, now)).await;
+        let disable = || async {
+            // However long the store was away: what its owner did since the attempt counts.
+            let as_it_was = self.store.webhook(id).await?.filter(|webhook| webhook.updated_at <= record.at);
+            let Some(_) = as_it_was.filter(|webhook| webhook.enabled) else { return Ok::<_, StoreError>(false) };
+            Ok(self.store.patch_webhook(id, &patch, now).await?.is_some())
+        };
+        if !self.until_done("disable a webhook", disable).await {
+            return;
+        }
         let change = StandingChange { at: now, standing: StandingWord::Disabled, reason };
         self.until_done("disable a webhook", || self.store.keep_change(id, &change)).await;
         self.tell(id, &change).await;

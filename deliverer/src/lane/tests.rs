@@ -105,7 +105,7 @@ async fn a_narrow_lane_serves_fresh_and_waited_in_turn() {
     let mut order = Vec::new();
     while !fresh.is_empty() || !waited.is_empty() {
         drop(place);
-        let first = fresh.front_mut().and_then(|first| first.now_or_never());
+        let first = fresh.front_mut().and_then(FutureExt::now_or_never);
         place = match first {
             Some(granted) => {
                 fresh.pop_front();

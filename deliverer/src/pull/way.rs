@@ -7,10 +7,10 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::later;
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Deliverer, SETTLING_TIME, Surroundings};
 use crate::lane::{Lane, NoPlace, Place};
+use crate::pool::Share;
 
 /// All that an attempt needs. Dropping it makes room for others.
 #[derive(Debug)]
@@ -19,24 +19,23 @@ pub(super) struct Way {
     pub(super) lane: Arc<Lane>,
     /// The host and port that it leads to.
     pub(super) host: String,
-    _place: Place,
-    _socket: Option<OwnedSemaphorePermit>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _held: (Share, Place, Share, Share),
 }
 
 impl Deliverer {
-    /// Waits for all that an attempt needs. Of one lane a single delivery stands in the queues that all lanes share,
-    /// so they are served in turn, however much each of them has to do.
+    /// Waits for all that an attempt needs. Of one lane a single delivery waits for what all lanes share, so they are
+    /// served in turn, however much each of them has to do.
     pub(super) async fn way(&self, webhook: &Webhook, surroundings: &Surroundings) -> Result<Way, NoPlace> {
         self.fleet.ready().await;
         let (lane, host) = (self.lanes.of(&webhook.id), self.host(webhook));
+        // Before anything is waited for: what waits here keeps others from being taken from the queue.
+        let held = surroundings.places.try_take(&webhook.id).ok_or(NoPlace::Full)?;
         let place = lane.enter(surroundings.kind()).await?;
         let turn = lane.turn().await;
-        let socket = self.hosts.socket(&host).await;
-        // The semaphore is never closed, so the only other result does not occur.
-        let permit = Arc::clone(&surroundings.permits).acquire_owned().await.ok();
+        let socket = self.hosts.of(&host).take(&webhook.id).await;
+        let permit = surroundings.permits.take(&webhook.id).await;
         drop(turn);
-        Ok(Way { lane, host, _place: place, _socket: socket, _permit: permit })
+        Ok(Way { lane, host, _held: (held, place, socket, permit) })
     }
 
     /// The host and port of a webhook; nothing for a URL that cannot be dialled anyway.
