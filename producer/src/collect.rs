@@ -120,6 +120,7 @@ impl Running {
         if events.is_empty() {
             return acknowledge(Some(message.receipt)).await;
         }
+        self.collector.metrics.events_taken(events.len());
         let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
             let (size, trace) = (weight(&event), event.trace.clone());
@@ -188,6 +189,7 @@ impl Running {
                 reach("acknowledged");
             }
             reach("all acknowledged");
+            metrics.window_settled(folded.fates, shares - closed.events.len());
             Published { number: closed.number, shares }
         };
         self.publishing.spawn(task.instrument(span));
@@ -195,7 +197,9 @@ impl Running {
 
     /// A batch is durable: repetitions of its events are settled with it.
     async fn confirm(&mut self, published: Published) {
-        for share in self.windows.confirmed(published.number, published.shares) {
+        let repeated = self.windows.confirmed(published.number, published.shares);
+        self.collector.metrics.events_repeated(repeated.len());
+        for share in repeated {
             acknowledge(share.settle()).await;
         }
     }

@@ -16,6 +16,21 @@ pub struct Folded {
     pub batch: Option<Batch>,
     /// How many untagged manifests no index of the window names.
     pub orphans: usize,
+    /// What became of the events.
+    pub fates: Fates,
+}
+
+/// What became of the events of a window: each is counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fates {
+    /// The newest of their tags.
+    pub changed: usize,
+    /// Outdone by a newer one of their tag.
+    pub superseded: usize,
+    /// Without a tag, named by an index of the window.
+    pub children: usize,
+    /// Without a tag, named by none.
+    pub orphaned: usize,
 }
 
 /// The most bytes that an event adds to a batch, without the blobs of platforms: those are repeated for every
@@ -47,7 +62,16 @@ pub fn fold(events: &[Event], opened_at: Timestamp, closed_at: Timestamp) -> Fol
     for child in changes.iter().flat_map(|change| &change.children) {
         untagged.remove(&child.digest);
     }
-    Folded { batch: batch(events, changes, (opened_at, closed_at)), orphans: untagged.len() }
+    let fates = fates(events, changes.len(), &untagged);
+    Folded { batch: batch(events, changes, (opened_at, closed_at)), orphans: untagged.len(), fates }
+}
+
+/// Several events may push one manifest, so events are counted apart from manifests.
+fn fates(events: &[Event], changed: usize, orphans: &HashMap<&Digest, &Event>) -> Fates {
+    let tagged = events.iter().filter(|event| event.tag.is_some()).count();
+    let is_orphan = |event: &&Event| event.digest.as_ref().is_none_or(|digest| orphans.contains_key(digest));
+    let orphaned = events.iter().filter(|event| event.tag.is_none()).filter(is_orphan).count();
+    Fates { changed, superseded: tagged - changed, children: events.len() - tagged - orphaned, orphaned }
 }
 
 fn batch(events: &[Event], changes: Vec<Change>, (opened_at, closed_at): (Timestamp, Timestamp)) -> Option<Batch> {

@@ -7,6 +7,7 @@ use dockbell_proto::ids::SourceName;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 
+use crate::fold::Fates;
 use crate::window::CloseReason;
 
 /// The producer's instruments.
@@ -15,6 +16,8 @@ pub struct Metrics {
     intake: Histogram<f64>,
     events: Counter<u64>,
     republished: Counter<u64>,
+    taken: Counter<u64>,
+    settled: Counter<u64>,
     closed: Counter<u64>,
     changes: Counter<u64>,
     windows: Gauge<u64>,
@@ -43,6 +46,14 @@ impl Metrics {
             republished: meter
                 .u64_counter("dockbell.events.republished")
                 .with_description("Events of other publishers that were published again under their keys")
+                .build(),
+            taken: meter
+                .u64_counter("dockbell.events.taken")
+                .with_description("Events that were read from the bus")
+                .build(),
+            settled: meter
+                .u64_counter("dockbell.events.settled")
+                .with_description("Events that are held no more, by what became of them")
                 .build(),
             closed: meter
                 .u64_counter("dockbell.windows.closed")
@@ -100,6 +111,31 @@ impl Metrics {
         self.republished.add(count as u64, &[]);
     }
 
+    /// `count` events were read from the bus. Each is held, or settled as one of the fates.
+    pub fn events_taken(&self, count: usize) {
+        self.taken.add(count as u64, &[]);
+    }
+
+    /// The batch of a window is durable, or it made none; `repeated` events were in it for a second time.
+    pub fn window_settled(&self, fates: Fates, repeated: usize) {
+        self.settle("changed", fates.changed);
+        self.settle("superseded", fates.superseded);
+        self.settle("child", fates.children);
+        self.settle("orphaned", fates.orphaned);
+        self.events_repeated(repeated);
+    }
+
+    /// `count` events were settled with those that they repeat.
+    pub fn events_repeated(&self, count: usize) {
+        self.settle("repeated", count);
+    }
+
+    fn settle(&self, fate: &'static str, count: usize) {
+        if count > 0 {
+            self.settled.add(count as u64, &[KeyValue::new("fate", fate)]);
+        }
+    }
+
     /// A window closed.
     pub fn window_closed(&self, reason: CloseReason) {
         self.closed.add(1, &[KeyValue::new("reason", reason.as_str())]);
@@ -125,6 +161,7 @@ impl Metrics {
     /// An event was of no use any more.
     pub fn event_stale(&self) {
         self.stale.add(1, &[]);
+        self.settle("stale", 1);
     }
 
     /// The bus was away when `operation` was tried.

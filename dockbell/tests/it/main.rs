@@ -1,6 +1,8 @@
 //! Dockbell as a whole: the real binary, its real neighbours, and the rules of the house.
 
 #[cfg(test)]
+mod accounting;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod command_line;

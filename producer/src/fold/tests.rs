@@ -58,6 +58,18 @@ fn untagged_manifests_become_the_platforms_of_the_index_that_names_them() {
 }
 
 #[test]
+fn every_event_of_a_window_is_counted_once() {
+    let again = |child, id: &str| Event { id: event(id, "a", None, 0).id, ..manifest(child, 3) };
+    let twice = [again(1, "again"), again(3, "orphaned again")];
+    let tagged = [event("x", "a", Some("x"), 10), event("y", "a", Some("y"), 20), index("i", &[1, 2])];
+    let events: Vec<Event> =
+        tagged.into_iter().chain([manifest(1, 0), manifest(2, 1), manifest(3, 2)]).chain(twice).collect();
+    let folded = fold_now(&events);
+    assert_eq!(folded.fates, Fates { changed: 2, superseded: 1, children: 3, orphaned: 2 });
+    assert_eq!(folded.orphans, 1, "which are manifests");
+}
+
+#[test]
 fn a_window_without_a_tag_makes_no_batch() {
     let folded = fold_now(&[manifest(1, 0), manifest(2, 1)]);
     assert!(folded.batch.is_none());
