@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::calls::push;
 use crate::fleet::{Fleet, Member};
-use crate::payload::{event_ids, json};
+use crate::payload::json;
 
 /// Repositories, all of which are known to the deliverers before a fault begins.
 const REPOSITORIES: usize = 5;
@@ -85,7 +85,7 @@ impl Crew {
     /// The events that came to a path.
     fn events(&self, path: &str) -> BTreeSet<String> {
         let requests = self.receiver.requests().into_iter().filter(|request| request.path_and_query == path);
-        requests.flat_map(|request| event_ids(&json(&request)).map(str::to_owned).collect::<Vec<_>>()).collect()
+        requests.flat_map(|request| event_ids(&json(&request))).collect()
     }
 
     async fn arrived(&self, path: &str, events: usize) {
@@ -189,4 +189,10 @@ async fn receivers_that_hang_do_not_hold_up_the_others(fleet: Fleet<'_>) {
     for deliverer in crew.deliverers {
         deliverer.kill().await;
     }
+}
+
+fn event_ids(payload: &Value) -> Vec<String> {
+    let changes = payload["changes"].as_array().unwrap().iter();
+    let ids = changes.flat_map(|change| change["event_ids"].as_array().unwrap());
+    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
