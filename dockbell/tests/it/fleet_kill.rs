@@ -263,6 +263,6 @@ async fn nothing_comes_twice_without_a_fault_and_the_numbers_add_up() {
     let sightings = reported.read_all(&receiver).await;
     let accepted = Hit { name: "accepted events", times: reported.ledger.accepted(), least: EVENTS_WITHOUT_KILLS };
     let sums = crew.sums(&reported, &sightings).await;
-    let report = reported.judge(&sightings, &Terms { repeats: Repeats::Never, sums, hits: vec![accepted] });
+    let report = reported.judge(&sightings, &Terms { repeats: Repeats::Together(0), sums, hits: vec![accepted] });
     assert_eq!(report.judgement(), Judgement::Passed, "{report}\n{}", crew.log());
 }
