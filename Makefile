@@ -1,6 +1,6 @@
-# The two commands that a newcomer needs, and one for who changes an adapter; everything else is cargo.
+# The two commands that a newcomer needs, one for who changes an adapter, and the load tests; everything else is cargo.
 
-.PHONY: run test test-matrix
+.PHONY: run test test-matrix bench-isolation
 
 # The main job in one process, with a receiver of its own. Needs Rust and a C compiler, nothing else.
 run:
@@ -13,3 +13,7 @@ test:
 # What the adapters must do, on newer versions of RabbitMQ, Redis and Valkey. Needs root and Debian.
 test-matrix:
 	scripts/test-matrix
+
+# What webhooks that hang do to their neighbours (docs/load-tests.md); about 10 minutes. ARGS="--seconds 60 --pairs 3"
+bench-isolation:
+	scripts/load isolation $(ARGS)

@@ -120,6 +120,12 @@ impl Node {
         name
     }
 
+    /// Removes a virtual host with all that stands in it, and its user.
+    pub async fn remove_virtual_host(&self, name: &str) {
+        self.expect_call("DELETE", &format!("/vhosts/{name}"), None).await;
+        self.expect_call("DELETE", &format!("/users/{name}"), None).await;
+    }
+
     /// The URL of a virtual host, through `port`: the node's own or that of a [`Link`].
     pub fn url(port: u16, host: &str) -> String {
         Self::url_of(host, port, host)
@@ -191,6 +197,12 @@ impl Node {
     /// What the management API knows of a queue.
     pub async fn queue(&self, host: &str, queue: &str) -> Value {
         self.expect_call("GET", &format!("/queues/{host}/{queue}"), None).await
+    }
+
+    /// What the management API knows of all queues of a virtual host.
+    pub async fn queues(&self, host: &str) -> Vec<Value> {
+        let found = self.expect_call("GET", &format!("/queues/{host}"), None).await;
+        found.as_array().cloned().unwrap_or_default()
     }
 
     /// Publishes a message as a foreign publisher would, and says whether it was routed.

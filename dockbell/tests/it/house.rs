@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Who may know whom, as `docs/ARCHITECTURE.md` draws it. The names are those of the folders.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("proto", &[]),
     ("backends", &["proto"]),
     ("chassis", &[]),
@@ -17,13 +17,14 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("console", &["proto", "backends", "chassis"]),
     ("dockbell", &["proto", "backends", "chassis", "process", "producer", "deliverer", "console"]),
     ("testkit", &["proto", "backends"]),
+    ("load-tests", &["proto", "backends", "chassis", "testkit"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
 const MAY_USE: [(&str, &[&str]); 5] = [
-    ("lapin", &["backends"]),
+    ("lapin", &["backends", "load-tests"]),
     ("rusqlite", &["backends"]),
     ("redis", &["backends"]),
-    ("reqwest", &["deliverer", "dockbell", "chassis"]),
+    ("reqwest", &["deliverer", "dockbell", "chassis", "load-tests"]),
     ("axum", &["chassis", "console", "producer", "testkit"]),
 ];
 /// What needs a C library, a build tool or a second TLS stack.

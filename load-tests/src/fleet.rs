@@ -1,0 +1,125 @@
+//! A fleet of our processes on a private broker and store, as an operator runs it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use dockbell_chassis::crypto::http_client;
+use dockbell_chassis::lifecycle::BoxError;
+use dockbell_testkit::rabbitmq::Node;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::program::{Program, Start, until};
+
+const ADMIN_TOKEN: &str = "the-admin-token";
+const INGEST_TOKEN: &str = "the-ingest-token";
+const CALL: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_mins(1);
+const ANY_PORT: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
+const ANY_PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+
+/// What the processes of a fleet share.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    environment: BTreeMap<String, String>,
+    folder: PathBuf,
+    /// How often a process of each name was started, so that logs do not overwrite each other.
+    starts: Mutex<BTreeMap<String, usize>>,
+    http: Client,
+}
+
+impl Fleet {
+    /// A fleet on these servers, whose logs go to `folder`.
+    pub(crate) fn new(amqp_url: &str, redis_url: &str, folder: &Path) -> Result<Self, BoxError> {
+        let path = folder.display().to_string();
+        let environment = [
+            ("DOCKBELL_ADMIN_TOKEN", ADMIN_TOKEN),
+            ("DOCKBELL_AMQP_URL", amqp_url),
+            ("DOCKBELL_INGEST_TOKEN", INGEST_TOKEN),
+            ("DOCKBELL_LOG_FORMAT", "json"),
+            ("DOCKBELL_REDIS_URL", redis_url),
+            ("DOCKBELL_TARGETS_ALLOW", "127.0.0.0/8"),
+            ("TMPDIR", &path),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let http = http_client(|| Client::builder().no_proxy().timeout(CALL))?;
+        Ok(Self { environment, folder: folder.to_owned(), starts: Mutex::default(), http })
+    }
+
+    /// Sets variables for the processes that start from now on.
+    pub(crate) fn set<'a>(&mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        self.environment.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    pub(crate) async fn producer(&self) -> Result<Program, BoxError> {
+        self.start("dockbell-producer", &ANY_PORTS).await
+    }
+
+    pub(crate) async fn deliverer(&self) -> Result<Program, BoxError> {
+        self.start("dockbell-deliverer", &ANY_PORT).await
+    }
+
+    pub(crate) async fn console(&self) -> Result<Program, BoxError> {
+        self.start("dockbell", &[&["console"][..], &ANY_PORTS].concat()).await
+    }
+
+    async fn start(&self, program: &str, arguments: &[&str]) -> Result<Program, BoxError> {
+        let number = {
+            let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+            let number = starts.entry(program.to_owned()).or_default();
+            *number += 1;
+            *number
+        };
+        let name = format!("{program}-{number}");
+        let (environment, folder) = (&self.environment, self.folder.as_path());
+        Program::start(Start { program, arguments, environment, folder, name }).await
+    }
+
+    /// Waits until a process is ready.
+    pub(crate) async fn until_ready(&self, program: &Program) -> Result<(), BoxError> {
+        let ready = || async {
+            let answer = self.http.get(format!("http://{}/readyz", program.admin)).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        };
+        until(&format!("{} to be ready", program.name), READY, ready).await
+    }
+
+    /// Calls the API of `console`, and returns what it answers.
+    pub(crate) async fn call(
+        &self,
+        console: &Program,
+        (method, path): (Method, &str),
+        body: Option<Value>,
+    ) -> Result<Value, BoxError> {
+        let address = console.listen.ok_or("the console listens nowhere")?;
+        let request = self.http.request(method, format!("http://{address}/api/v1/{path}")).bearer_auth(ADMIN_TOKEN);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        let answer = request.send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        if !status.is_success() {
+            return Err(format!("the API answered {status} at {path}: {text}").into());
+        }
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Makes a webhook, and returns its id.
+    pub(crate) async fn add_webhook(
+        &self,
+        console: &Program,
+        (repository, format, url): (&str, &str, &str),
+    ) -> Result<String, BoxError> {
+        let members = json!({ "name": repository, "repository": repository, "format": format, "url": url });
+        let made = self.call(console, (Method::POST, "webhooks"), Some(members)).await?;
+        Ok(made.get("id").and_then(Value::as_str).ok_or("a webhook without an id")?.to_owned())
+    }
+}
+
+/// The URL of a virtual host of `node` for our processes.
+pub(crate) fn amqp_url(node: &Node, host: &str) -> String {
+    Node::url(node.port(), host)
+}

@@ -1,0 +1,112 @@
+//! One run of a fleet of its own under a plan: what both halves of a comparison are.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbell_chassis::lifecycle::BoxError;
+use dockbell_testkit::rabbitmq::Node;
+use dockbell_testkit::redis::RedisServer;
+use tokio::time::{Instant, sleep};
+
+use crate::arrivals::Arrivals;
+use crate::fleet::{Fleet, amqp_url};
+use crate::flood::{self, Flood, Kept};
+use crate::plan::Plan;
+use crate::program::Program;
+use crate::sink::{Behaviour, Sink};
+
+/// One POST per event, and a small one.
+pub(crate) const FORMAT: &str = "dockerhub";
+/// Small windows, so that what is measured is not them, and the same for all that is compared.
+pub(crate) const WINDOWS: [(&str, &str); 2] = [("DOCKBELL_WINDOW_QUIET", "20ms"), ("DOCKBELL_WINDOW_MAX_WAIT", "50ms")];
+const DELIVERERS: usize = 2;
+/// A start in the future leaves the generator time to be there.
+const HEAD_START: Duration = Duration::from_millis(200);
+/// How long after the last event what is due may still arrive.
+const LAST_WAIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
+
+/// The servers and receivers that all runs share.
+#[derive(Debug)]
+pub(crate) struct Ground<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) redis: &'a RedisServer,
+    pub(crate) sink: &'a Sink,
+    pub(crate) folder: &'a Path,
+}
+
+/// A fleet that is up, on a virtual host and an empty store of its own.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    pub(crate) host: String,
+    pub(crate) console: Program,
+    pub(crate) producer: Program,
+    pub(crate) deliverers: Vec<Program>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) arrivals: Arc<Arrivals>,
+    pub(crate) kept: Kept,
+}
+
+impl Ground<'_> {
+    /// A fleet with a webhook on each of as many repositories, all of which accept.
+    pub(crate) async fn crew(&self, name: &str, repositories: usize) -> Result<Crew, BoxError> {
+        self.redis.run(&["FLUSHALL"]).await;
+        let host = self.node.virtual_host().await;
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder)?;
+        let mut fleet = Fleet::new(&amqp_url(self.node, &host), &self.redis.url(), &folder)?;
+        fleet.set(WINDOWS);
+        let console = fleet.console().await?;
+        fleet.until_ready(&console).await?;
+        self.sink.behave(Vec::new());
+        for number in 0..repositories {
+            let repository = flood::name(number);
+            fleet.add_webhook(&console, (&repository, FORMAT, &self.sink.url(number))).await?;
+        }
+        let producer = fleet.producer().await?;
+        let mut deliverers = Vec::new();
+        for _ in 0..DELIVERERS {
+            deliverers.push(fleet.deliverer().await?);
+        }
+        for program in deliverers.iter().chain([&producer]) {
+            fleet.until_ready(program).await?;
+        }
+        Ok(Crew { host, console, producer, deliverers })
+    }
+
+    /// Ends a fleet, and what it left in the broker.
+    pub(crate) async fn end(&self, crew: Crew) -> Result<(), BoxError> {
+        let Crew { host, console, producer, deliverers } = crew;
+        for program in [console, producer].into_iter().chain(deliverers) {
+            program.kill().await?;
+        }
+        self.node.remove_virtual_host(&host).await;
+        Ok(())
+    }
+
+    /// Plays a plan, with webhooks that behave like this, and waits for what the repositories that count are owed.
+    pub(crate) async fn play(
+        &self,
+        crew: &Crew,
+        (run, plan): (&str, Plan),
+        behaviours: Vec<Behaviour>,
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<Outcome, BoxError> {
+        let flood = Flood::connect(&amqp_url(self.node, &crew.host)).await?;
+        let start = Instant::now() + HEAD_START;
+        let arrivals = Arc::new(Arrivals::new(plan, start));
+        self.sink.behave(behaviours);
+        self.sink.note_in(run, Arc::clone(&arrivals));
+        let kept = flood.run(&plan, run, start).await?;
+        let deadline = Instant::now() + LAST_WAIT;
+        while !arrivals.is_complete(&counts) && Instant::now() < deadline {
+            sleep(POLL).await;
+        }
+        Ok(Outcome { arrivals, kept })
+    }
+}
