@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs, one for who changes an adapter, and the load tests; everything else is cargo.
 
-.PHONY: run test test-matrix bench-isolation
+.PHONY: run test test-matrix bench-isolation bench-parked soak
 
 # The main job in one process, with a receiver of its own. Needs Rust and a C compiler, nothing else.
 run:
@@ -17,3 +17,12 @@ test-matrix:
 # What webhooks that hang do to their neighbours (docs/load-tests.md); about 10 minutes. ARGS="--seconds 60 --pairs 3"
 bench-isolation:
 	scripts/load isolation $(ARGS)
+
+# What a webhook with 100,000 waiting deliveries costs, and whether it gets them when it heals; about 15 minutes.
+bench-parked:
+	scripts/load parked $(ARGS)
+
+# Whether anything is lost while faults of all kinds come at random: make soak MINUTES=60, with ARGS="--seed 7" again.
+MINUTES = 10
+soak:
+	scripts/load soak --minutes $(MINUTES) $(ARGS)

@@ -58,6 +58,11 @@ impl Arrivals {
         self.repeated.load(Ordering::Relaxed)
     }
 
+    /// How many events have arrived.
+    pub(crate) fn count(&self) -> usize {
+        self.first.iter().filter(|at| at.load(Ordering::Relaxed) > 0).count()
+    }
+
     /// Whether every event of these repositories has arrived.
     pub(crate) fn is_complete(&self, counts: impl Fn(usize) -> bool) -> bool {
         (0..self.first.len()).filter(|event| counts(self.plan.repository(*event))).all(|event| self.at(event).is_some())

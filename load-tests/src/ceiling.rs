@@ -5,6 +5,7 @@ use std::time::Duration;
 use dockbell_chassis::lifecycle::BoxError;
 
 use crate::plan::Plan;
+use crate::report::{say, tell};
 use crate::trial::Ground;
 
 const FIRST_RATE: f64 = 100.0;
@@ -17,18 +18,12 @@ const KEEPS_UP: f64 = 0.95;
 
 /// Raises the rate until the fleet does not keep up, and returns the most events per second that it delivered.
 pub(crate) async fn measure(ground: &Ground<'_>, repositories: usize) -> Result<f64, BoxError> {
-    let crew = ground.crew("ceiling", repositories).await?;
+    let crew = ground.crew("ceiling", repositories, &[]).await?;
     let (mut rate, mut most) = (FIRST_RATE, 0.0_f64);
     for step in 0..MOST_STEPS {
         let plan = Plan { rate, repositories, warm_up: WARM_UP, length: LENGTH };
-        let outcome = ground.play(&crew, (&format!("c{step}"), plan), Vec::new(), |_| true).await?;
-        let summary = outcome.arrivals.summary(|_| true);
-        let lag = outcome.kept.longest_lag.as_millis();
-        eprintln!(
-            "  {rate:.0}/s due: {:.0}/s arrived, p99 {} ms, generator {lag} ms late at most",
-            summary.rate,
-            summary.p99.as_millis()
-        );
+        let outcome = ground.play(&crew, (&format!("c{step}"), plan), (Vec::new(), &[]), |_| true).await?;
+        let summary = tell(&format!("{rate:.0}/s due"), &outcome, |_| true);
         most = most.max(summary.rate);
         if summary.rate < KEEPS_UP * rate {
             break;
@@ -36,5 +31,6 @@ pub(crate) async fn measure(ground: &Ground<'_>, repositories: usize) -> Result<
         rate *= STEP;
     }
     ground.end(crew).await?;
+    say(&format!("at most {most:.0} events/s"));
     Ok(most)
 }

@@ -1,8 +1,9 @@
 //! A fleet of our processes on a private broker and store, as an operator runs it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dockbell_chassis::crypto::http_client;
@@ -16,17 +17,19 @@ use crate::program::{Program, Start, until};
 const ADMIN_TOKEN: &str = "the-admin-token";
 const INGEST_TOKEN: &str = "the-ingest-token";
 const CALL: Duration = Duration::from_secs(30);
+/// A registry does not wait for longer.
+const REPORT: Duration = Duration::from_secs(5);
 const READY: Duration = Duration::from_mins(1);
 const ANY_PORT: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
 const ANY_PORTS: [&str; 4] = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
 /// What the processes of a fleet share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fleet {
     environment: BTreeMap<String, String>,
     folder: PathBuf,
     /// How often a process of each name was started, so that logs do not overwrite each other.
-    starts: Mutex<BTreeMap<String, usize>>,
+    starts: Arc<Mutex<BTreeMap<String, usize>>>,
     http: Client,
 }
 
@@ -45,7 +48,7 @@ impl Fleet {
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let http = http_client(|| Client::builder().no_proxy().timeout(CALL))?;
-        Ok(Self { environment, folder: folder.to_owned(), starts: Mutex::default(), http })
+        Ok(Self { environment, folder: folder.to_owned(), starts: Arc::default(), http })
     }
 
     /// Sets variables for the processes that start from now on.
@@ -86,15 +89,14 @@ impl Fleet {
         until(&format!("{} to be ready", program.name), READY, ready).await
     }
 
-    /// Calls the API of `console`, and returns what it answers.
+    /// Calls the API of the console that listens there, and returns what it answers.
     pub(crate) async fn call(
         &self,
-        console: &Program,
+        console: SocketAddr,
         (method, path): (Method, &str),
         body: Option<Value>,
     ) -> Result<Value, BoxError> {
-        let address = console.listen.ok_or("the console listens nowhere")?;
-        let request = self.http.request(method, format!("http://{address}/api/v1/{path}")).bearer_auth(ADMIN_TOKEN);
+        let request = self.http.request(method, format!("http://{console}/api/v1/{path}")).bearer_auth(ADMIN_TOKEN);
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
             None => request,
@@ -107,15 +109,32 @@ impl Fleet {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    /// Makes a webhook, and returns its id.
+    /// Makes a webhook, and returns its id and its secret.
     pub(crate) async fn add_webhook(
         &self,
-        console: &Program,
+        console: SocketAddr,
         (repository, format, url): (&str, &str, &str),
-    ) -> Result<String, BoxError> {
+    ) -> Result<(String, String), BoxError> {
         let members = json!({ "name": repository, "repository": repository, "format": format, "url": url });
         let made = self.call(console, (Method::POST, "webhooks"), Some(members)).await?;
-        Ok(made.get("id").and_then(Value::as_str).ok_or("a webhook without an id")?.to_owned())
+        let member = |name: &str| made.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok((member("id").ok_or("a webhook without an id")?, member("secret").ok_or("a webhook without a secret")?))
+    }
+
+    /// What a process tells its monitors at `path`.
+    pub(crate) async fn admin(&self, program: &Program, path: &str) -> Result<String, BoxError> {
+        Ok(self.http.get(format!("http://{}{path}", program.admin)).send().await?.text().await?)
+    }
+
+    /// Reports an event to a producer as a registry does, and says whether it was taken.
+    pub(crate) async fn report(&self, intake: SocketAddr, event: &Value) -> Result<bool, BoxError> {
+        let request = self.http.post(format!("http://{intake}/ingest/registry")).bearer_auth(INGEST_TOKEN);
+        let answer = request.timeout(REPORT).body(event.to_string()).send().await?;
+        match answer.status().as_u16() {
+            202 => Ok(true),
+            503 => Ok(false),
+            status => Err(format!("a good event was answered with {status}").into()),
+        }
     }
 }
 

@@ -5,19 +5,17 @@ use std::time::Duration;
 use clap::Args;
 use dockbell_chassis::lifecycle::BoxError;
 
-use crate::arrivals::{LATEST, Summary};
+use crate::arrivals::Summary;
 use crate::ceiling;
 use crate::cost::Cost;
 use crate::plan::Plan;
-use crate::ratio::{Limits, PROMISED, Ratio};
-use crate::say;
+use crate::ratio::Ratio;
+use crate::report::{judge, say, tell};
 use crate::sink::Behaviour;
-use crate::trial::{Ground, Outcome};
+use crate::trial::Ground;
 
 /// As long as an attempt may take.
 const HANG: Duration = Duration::from_secs(15);
-/// A generator that was later than this at any time did not keep to an open model: its run says little.
-const LATEST_PUBLISH: Duration = Duration::from_millis(500);
 
 /// How to measure.
 #[derive(Debug, Clone, Args)]
@@ -47,7 +45,7 @@ impl Isolation {
     pub(crate) async fn run(&self, ground: &Ground<'_>) -> Result<bool, BoxError> {
         let rate = match self.rate {
             Some(rate) => rate,
-            None => self.load * self.ceiling(ground).await?,
+            None => self.load * ceiling::measure(ground, self.webhooks).await?,
         };
         say(&format!("{} webhooks, {rate:.0} events/s, {} pairs of {} s", self.webhooks, self.pairs, self.seconds));
         let mut ratios = Vec::new();
@@ -61,16 +59,7 @@ impl Isolation {
             ratios.push(ratio);
         }
         let median = Ratio::median(&ratios).ok_or("there must be pairs")?;
-        let (keeps, Limits { p99, rate }) = (median.keeps(PROMISED), PROMISED);
-        let verdict = if keeps { "as promised" } else { "NOT as promised" };
-        say(&format!("median: {median}: {verdict} (at most {p99}, at least {rate})"));
-        Ok(keeps)
-    }
-
-    async fn ceiling(&self, ground: &Ground<'_>) -> Result<f64, BoxError> {
-        let most = ceiling::measure(ground, self.webhooks).await?;
-        say(&format!("at most {most:.0} events/s"));
-        Ok(most)
+        Ok(judge("median", &median))
     }
 
     /// One run, on a fleet of its own, and what came of the healthy half in it.
@@ -83,13 +72,12 @@ impl Isolation {
     ) -> Result<Summary, BoxError> {
         let (warm_up, length) = (Duration::from_secs(self.warm_up), Duration::from_secs(self.seconds));
         let plan = Plan { rate, repositories: self.webhooks, warm_up, length };
-        let crew = ground.crew(name, self.webhooks).await?;
+        let crew = ground.crew(name, self.webhooks, &[]).await?;
         let before = Cost::of(ground.node, &crew.host, "", ground.redis).await;
-        let outcome = ground.play(&crew, (name, plan), behaviours, is_healthy).await?;
+        let outcome = ground.play(&crew, (name, plan), (behaviours, &[]), is_healthy).await?;
         let cost = Cost::of(ground.node, &crew.host, "", ground.redis).await.since(&before);
         ground.end(crew).await?;
-        let summary = outcome.arrivals.summary(is_healthy);
-        tell(name, &summary, &outcome);
+        let summary = tell(name, &outcome, is_healthy);
         say(&format!("      {}", cost.per(plan.events())));
         Ok(summary)
     }
@@ -97,23 +85,4 @@ impl Isolation {
 
 fn is_healthy(webhook: usize) -> bool {
     webhook.is_multiple_of(2)
-}
-
-fn tell(name: &str, summary: &Summary, outcome: &Outcome) {
-    let Summary { due, arrived, rate, median, p99, longest } = summary;
-    let lag = outcome.kept.longest_lag;
-    let is_late = if lag > LATEST_PUBLISH { ", TOO LATE: the machine is too busy to measure" } else { "" };
-    say(&format!(
-        "  {name}: {arrived} of {due} arrived, {rate:.1}/s, median {}, p99 {}, longest {}; {} repeated, \
-         generator {} ms late at most{is_late}",
-        ms(*median),
-        ms(*p99),
-        ms(*longest),
-        outcome.arrivals.repeated(),
-        lag.as_millis()
-    ));
-}
-
-fn ms(time: Duration) -> String {
-    if time < LATEST { format!("{:.1} ms", time.as_secs_f64() * 1e3) } else { "never".to_owned() }
 }

@@ -1,18 +1,22 @@
 //! `dockbell-load`: measures a fleet on private servers, with trouble and without.
 
 mod arrivals;
+mod backlog;
 mod ceiling;
 mod cost;
 mod fleet;
 mod flood;
 mod isolation;
+mod parked;
 mod plan;
 mod program;
 mod ratio;
+mod report;
 mod sink;
+mod soak;
 mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -33,12 +37,19 @@ struct Cli {
     /// Where the logs of the processes go and stay [default: a folder that is removed]
     #[arg(long, global = true, value_name = "FOLDER")]
     logs: Option<PathBuf>,
+    /// A setting of all processes, such as delivery.attempts=512; may be given several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
     /// What webhooks that hang do to their neighbours
     Isolation(isolation::Isolation),
+    /// What a webhook with very many waiting deliveries costs, and whether it gets them
+    Parked(parked::Parked),
+    /// Whether anything is lost while all kinds of faults come at random
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
@@ -55,20 +66,32 @@ fn main() -> ExitCode {
 }
 
 /// Says whether what was measured is as promised.
-async fn play(Cli { scenario, logs }: Cli) -> Result<bool, BoxError> {
+async fn play(Cli { scenario, logs, variables }: Cli) -> Result<bool, BoxError> {
     dockbell_chassis::crypto::install_crypto_provider();
     let temporary = tempfile::tempdir()?;
     let folder = logs.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(folder)?;
-    let (node, redis, sink) = (Node::start().await, RedisServer::start().await, Sink::start()?);
-    let ground = Ground { node: &node, redis: &redis, sink: &sink, folder };
     match scenario {
-        Scenario::Isolation(isolation) => isolation.run(&ground).await,
+        Scenario::Isolation(isolation) => {
+            on_ground(folder, &variables, async |ground| isolation.run(ground).await).await
+        }
+        Scenario::Parked(parked) => on_ground(folder, &variables, async |ground| parked.run(ground).await).await,
+        Scenario::Soak(soak) => soak.run(folder, &variables).await,
     }
 }
 
-/// Prints a line of results.
-#[expect(clippy::print_stdout, reason = "what is measured is what this program is for")]
-fn say(line: &str) {
-    println!("{line}");
+/// Measures on servers and receivers that are made for it.
+async fn on_ground(
+    folder: &Path,
+    variables: &[(String, String)],
+    measure: impl AsyncFnOnce(&Ground<'_>) -> Result<bool, BoxError>,
+) -> Result<bool, BoxError> {
+    let (node, redis, sink) = (Node::start().await, RedisServer::start().await, Sink::start()?);
+    measure(&Ground { node: &node, redis: &redis, sink: &sink, folder, variables }).await
+}
+
+/// The variable of a setting.
+fn variable(setting: &str) -> Result<(String, String), String> {
+    let (key, value) = setting.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((format!("DOCKBELL_{}", key.to_uppercase().replace('.', "_")), value.to_owned()))
 }

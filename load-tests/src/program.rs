@@ -56,9 +56,26 @@ impl Program {
         Ok(Self { name: start.name, listen, admin, child })
     }
 
+    /// Where it listens for its work, which it must.
+    pub(crate) fn address(&self) -> Result<SocketAddr, BoxError> {
+        self.listen.ok_or_else(|| format!("{} listens nowhere", self.name).into())
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) async fn signal(&self, name: &str) -> Result<(), BoxError> {
+        let id = self.child.id().ok_or("the process has ended")?;
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().await?;
+        if status.success() { Ok(()) } else { Err(format!("kill -{name}: {status}").into()) }
+    }
+
     /// Ends it as a power cut would. Returns once it is gone.
     pub(crate) async fn kill(mut self) -> Result<(), BoxError> {
         Ok(self.child.kill().await?)
+    }
+
+    /// The number of its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 }
 

@@ -1,14 +1,16 @@
 //! The receivers of all webhooks: they answer at once or misbehave, and note what arrived when.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dockbell_chassis::lifecycle::BoxError;
-use http::{Request, Response};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -36,7 +38,33 @@ pub(crate) enum Behaviour {
     Accept,
     /// Accepts it so late that nobody waits for it.
     Hang(Duration),
+    /// Answers with this status, and that it may be tried again soon.
+    Refuse(u16),
+    /// Accepts it, and takes this long to say so.
+    Late(Duration),
+    /// Closes the connection without an answer.
+    Close,
 }
+
+/// A request as it arrived.
+#[derive(Debug)]
+pub(crate) struct Post<'a> {
+    /// The number of the webhook.
+    pub(crate) webhook: usize,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    pub(crate) is_accepted: bool,
+    pub(crate) at: Instant,
+}
+
+/// Who is told of every request, before it is answered.
+pub(crate) trait Observe: fmt::Debug + Send + Sync {
+    fn note(&self, post: &Post<'_>);
+}
+
+/// The receiver was told to close the connection.
+#[derive(Debug)]
+struct Closed;
 
 /// The receivers, on a thread of their own, so that nothing else of this process delays what they note. Dropping
 /// it ends them.
@@ -52,11 +80,13 @@ pub(crate) struct Sink {
 struct State {
     /// By the number of the webhook; those that are not there accept.
     behaviours: RwLock<Vec<Behaviour>>,
-    run: RwLock<Option<Run>>,
+    observers: RwLock<Vec<Arc<dyn Observe>>>,
+    /// Requests that are being answered.
+    under_way: AtomicUsize,
 }
 
-/// Whose arrivals are noted: what comes late of an earlier run is not.
-#[derive(Debug, Clone)]
+/// The run whose arrivals are noted; what comes late of any other is passed over.
+#[derive(Debug)]
 struct Run {
     name: String,
     arrivals: Arc<Arrivals>,
@@ -92,10 +122,30 @@ impl Sink {
         *self.state.behaviours.write().unwrap_or_else(PoisonError::into_inner) = behaviours;
     }
 
-    /// Notes from now on what arrives of the run of this name.
-    pub(crate) fn note_in(&self, name: &str, arrivals: Arc<Arrivals>) {
-        let run = Run { name: name.to_owned(), arrivals };
-        *self.state.run.write().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    /// Tells how one of them behaves from now on.
+    pub(crate) fn behave_at(&self, webhook: usize, behaviour: Behaviour) {
+        let mut behaviours = self.state.behaviours.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = behaviours.get_mut(webhook) {
+            *known = behaviour;
+        }
+    }
+
+    /// Notes from now on what arrives of these runs, by their names, and of no others.
+    pub(crate) fn note_in<'a>(&self, runs: impl IntoIterator<Item = (&'a str, &'a Arc<Arrivals>)>) {
+        let run = |(name, arrivals): (&str, &Arc<Arrivals>)| -> Arc<dyn Observe> {
+            Arc::new(Run { name: name.to_owned(), arrivals: Arc::clone(arrivals) })
+        };
+        self.tell(runs.into_iter().map(run).collect());
+    }
+
+    /// Tells these of every request from now on, and no others.
+    pub(crate) fn tell(&self, observers: Vec<Arc<dyn Observe>>) {
+        *self.state.observers.write().unwrap_or_else(PoisonError::into_inner) = observers;
+    }
+
+    /// How many requests are being answered.
+    pub(crate) fn under_way(&self) -> usize {
+        self.state.under_way.load(Ordering::Relaxed)
     }
 }
 
@@ -129,24 +179,28 @@ async fn converse(stream: TcpStream, state: Arc<State>) {
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
 }
 
-async fn answer(request: Request<Incoming>, state: &State) -> Result<Response<Empty<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, state: &State) -> Result<Response<Empty<Bytes>>, Closed> {
+    let _under_way = UnderWay::begin(&state.under_way);
     let number = request.uri().path().strip_prefix(PATH).and_then(|number| number.parse().ok());
-    let behaviour = state.behaviour(number.unwrap_or(usize::MAX));
-    let body = Limited::new(request.into_body(), BODY_LIMIT).collect().await;
-    let status = match (behaviour, body) {
-        (Behaviour::Accept, Ok(body)) => {
-            state.note(&body.to_bytes());
-            200
-        }
-        (Behaviour::Accept, Err(_)) => 400,
-        (Behaviour::Hang(time), _) => {
+    let webhook = number.unwrap_or(usize::MAX);
+    let behaviour = state.behaviour(webhook);
+    let (head, body) = request.into_parts();
+    // A request that breaks off in its body was not received.
+    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Closed)?.to_bytes();
+    let is_accepted = matches!(behaviour, Behaviour::Accept | Behaviour::Late(_));
+    state.note(&Post { webhook, headers: &head.headers, body: &body, is_accepted, at: Instant::now() });
+    match behaviour {
+        Behaviour::Accept => Ok(Response::new(Empty::new())),
+        Behaviour::Hang(time) | Behaviour::Late(time) => {
             sleep(time).await;
-            200
+            Ok(Response::new(Empty::new()))
         }
-    };
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
-    Ok(response)
+        Behaviour::Refuse(status) => {
+            let response = Response::builder().status(status).header(RETRY_AFTER, "1");
+            Ok(response.body(Empty::new()).unwrap_or_default())
+        }
+        Behaviour::Close => Err(Closed),
+    }
 }
 
 impl State {
@@ -155,15 +209,46 @@ impl State {
         behaviours.get(webhook).copied().unwrap_or_default()
     }
 
-    fn note(&self, body: &[u8]) {
-        let now = Instant::now();
-        let run = self.run.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(run) = run else { return };
-        for event in events(body, &run.name) {
-            run.arrivals.note(event, now);
+    fn note(&self, post: &Post<'_>) {
+        for observer in self.observers.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            observer.note(post);
         }
     }
 }
+
+impl Observe for Run {
+    fn note(&self, post: &Post<'_>) {
+        if post.is_accepted {
+            for event in events(post.body, &self.name) {
+                self.arrivals.note(event, post.at);
+            }
+        }
+    }
+}
+
+/// Counts a request while it is answered, also if its client breaks off.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("close the connection")
+    }
+}
+
+impl std::error::Error for Closed {}
 
 /// The event that a tag was made of.
 pub(crate) fn tag(event: usize, run: &str) -> String {

@@ -34,12 +34,16 @@ pub(crate) struct Ground<'a> {
     pub(crate) redis: &'a RedisServer,
     pub(crate) sink: &'a Sink,
     pub(crate) folder: &'a Path,
+    /// Variables for all processes.
+    pub(crate) variables: &'a [(String, String)],
 }
 
 /// A fleet that is up, on a virtual host and an empty store of its own.
 #[derive(Debug)]
 pub(crate) struct Crew {
     pub(crate) host: String,
+    /// Their ids, by their numbers.
+    pub(crate) webhooks: Vec<String>,
     pub(crate) console: Program,
     pub(crate) producer: Program,
     pub(crate) deliverers: Vec<Program>,
@@ -54,19 +58,28 @@ pub(crate) struct Outcome {
 
 impl Ground<'_> {
     /// A fleet with a webhook on each of as many repositories, all of which accept.
-    pub(crate) async fn crew(&self, name: &str, repositories: usize) -> Result<Crew, BoxError> {
+    pub(crate) async fn crew(
+        &self,
+        name: &str,
+        repositories: usize,
+        variables: &[(&str, &str)],
+    ) -> Result<Crew, BoxError> {
         self.redis.run(&["FLUSHALL"]).await;
         let host = self.node.virtual_host().await;
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let mut fleet = Fleet::new(&amqp_url(self.node, &host), &self.redis.url(), &folder)?;
         fleet.set(WINDOWS);
+        fleet.set(variables.iter().copied());
+        fleet.set(self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let console = fleet.console().await?;
         fleet.until_ready(&console).await?;
         self.sink.behave(Vec::new());
+        let mut webhooks = Vec::new();
         for number in 0..repositories {
             let repository = flood::name(number);
-            fleet.add_webhook(&console, (&repository, FORMAT, &self.sink.url(number))).await?;
+            let (id, _) = fleet.add_webhook(console.address()?, (&repository, FORMAT, &self.sink.url(number))).await?;
+            webhooks.push(id);
         }
         let producer = fleet.producer().await?;
         let mut deliverers = Vec::new();
@@ -76,12 +89,12 @@ impl Ground<'_> {
         for program in deliverers.iter().chain([&producer]) {
             fleet.until_ready(program).await?;
         }
-        Ok(Crew { host, console, producer, deliverers })
+        Ok(Crew { host, webhooks, console, producer, deliverers })
     }
 
     /// Ends a fleet, and what it left in the broker.
     pub(crate) async fn end(&self, crew: Crew) -> Result<(), BoxError> {
-        let Crew { host, console, producer, deliverers } = crew;
+        let Crew { host, console, producer, deliverers, .. } = crew;
         for program in [console, producer].into_iter().chain(deliverers) {
             program.kill().await?;
         }
@@ -90,18 +103,19 @@ impl Ground<'_> {
     }
 
     /// Plays a plan, with webhooks that behave like this, and waits for what the repositories that count are owed.
+    /// The arrivals of other runs are noted meanwhile.
     pub(crate) async fn play(
         &self,
         crew: &Crew,
         (run, plan): (&str, Plan),
-        behaviours: Vec<Behaviour>,
+        (behaviours, others): (Vec<Behaviour>, &[(&str, &Arc<Arrivals>)]),
         counts: impl Fn(usize) -> bool,
     ) -> Result<Outcome, BoxError> {
         let flood = Flood::connect(&amqp_url(self.node, &crew.host)).await?;
         let start = Instant::now() + HEAD_START;
         let arrivals = Arc::new(Arrivals::new(plan, start));
         self.sink.behave(behaviours);
-        self.sink.note_in(run, Arc::clone(&arrivals));
+        self.sink.note_in(others.iter().copied().chain([(run, &arrivals)]));
         let kept = flood.run(&plan, run, start).await?;
         let deadline = Instant::now() + LAST_WAIT;
         while !arrivals.is_complete(&counts) && Instant::now() < deadline {
