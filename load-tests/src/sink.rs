@@ -25,6 +25,8 @@ use crate::arrivals::Arrivals;
 
 /// Bodies of webhooks are under 1 MiB.
 const BODY_LIMIT: usize = 1024 * 1024;
+/// Addresses of the loopback network, 127.0.1.1 and on.
+const HOSTS: u8 = 200;
 /// What the path of a webhook begins with; its number follows.
 const PATH: &str = "/w/";
 /// What a tag begins with; the number of its event follows, and then the run.
@@ -70,7 +72,7 @@ struct Closed;
 /// it ends them.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     state: Arc<State>,
     thread: Option<JoinHandle<()>>,
     end: Option<oneshot::Sender<()>>,
@@ -95,26 +97,32 @@ struct Run {
 impl Sink {
     /// Returns once it listens.
     pub(crate) fn start() -> Result<Self, BoxError> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let (address, state, (end, ended)) = (listener.local_addr()?, Arc::<State>::default(), oneshot::channel());
+        let listener = |host| {
+            let listener = std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 1, host), 0))?;
+            listener.set_nonblocking(true)?;
+            Ok::<_, std::io::Error>(listener)
+        };
+        let listeners = (1..=HOSTS).map(listener).collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(std::net::TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let (state, (end, ended)) = (Arc::<State>::default(), oneshot::channel());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = Arc::clone(&state);
         let serve = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    served = serve(listener, serving) => if let Err(error) = served { eprintln!("sink: {error}") },
+                    served = serve_all(listeners, serving) => if let Err(error) = served { eprintln!("sink: {error}") },
                     _ = ended => {}
                 }
             });
         };
         let thread = Some(std::thread::Builder::new().name("sink".to_owned()).spawn(serve)?);
-        Ok(Self { address, state, thread, end: Some(end) })
+        Ok(Self { addresses, state, thread, end: Some(end) })
     }
 
-    /// The URL of a webhook.
+    /// The URL of a webhook, on a host of its own as long as there are enough: webhooks of one host share its sockets.
     pub(crate) fn url(&self, webhook: usize) -> String {
-        format!("http://{}{PATH}{webhook}", self.address)
+        let host = webhook.checked_rem(self.addresses.len()).and_then(|host| self.addresses.get(host));
+        host.map_or_else(String::new, |address| format!("http://{address}{PATH}{webhook}"))
     }
 
     /// Tells how the webhooks behave from now on.
@@ -156,6 +164,17 @@ impl Drop for Sink {
             eprintln!("the sink ended abnormally");
         }
     }
+}
+
+async fn serve_all(listeners: Vec<std::net::TcpListener>, state: Arc<State>) -> Result<(), BoxError> {
+    let mut serving = JoinSet::new();
+    for listener in listeners {
+        serving.spawn(serve(listener, Arc::clone(&state)));
+    }
+    while let Some(served) = serving.join_next().await {
+        served??;
+    }
+    Ok(())
 }
 
 async fn serve(listener: std::net::TcpListener, state: Arc<State>) -> Result<(), BoxError> {

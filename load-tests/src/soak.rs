@@ -175,6 +175,7 @@ impl Going {
             calm_until,
             probes,
             unwell: Vec::new(),
+            disabled: self.unwell().await?.1,
             left: BTreeMap::new(),
             before,
             after: BTreeMap::new(),
@@ -189,7 +190,7 @@ impl Going {
             sleep(COUNTED_EVERY).await;
         }
         say(&format!("quiet {:.0?} after the end of all trouble", healed.elapsed()));
-        evidence.unwell = self.unwell().await?;
+        evidence.unwell = self.unwell().await?.0;
         evidence.after = resources::most(self.stage.programs()).ok_or("a process ended by itself")?;
         Ok(evidence)
     }
@@ -237,17 +238,20 @@ impl Going {
         queues.iter().filter_map(count).collect()
     }
 
-    /// Webhooks that are disabled, or whose last attempt failed, in words.
-    async fn unwell(&self) -> Result<Vec<String>, BoxError> {
-        let (mut unwell, console) = (Vec::new(), self.stage.console.address()?);
+    /// Webhooks that are disabled, or whose last attempt failed, in words, and the numbers of the disabled ones.
+    async fn unwell(&self) -> Result<(Vec<String>, Vec<usize>), BoxError> {
+        let (mut unwell, mut disabled, console) = (Vec::new(), Vec::new(), self.stage.console.address()?);
         for (number, webhook) in self.webhooks.iter().enumerate() {
             let shown = self.stage.fleet.call(console, (Method::GET, &format!("webhooks/{webhook}")), None).await?;
             let failures = shown.pointer("/health/consecutive_failures").and_then(Value::as_u64).unwrap_or(u64::MAX);
-            if failures > 0 || shown.get("enabled") != Some(&Value::Bool(true)) {
+            if shown.get("enabled") != Some(&Value::Bool(true)) {
+                unwell.push(format!("webhook {number} is disabled"));
+                disabled.push(number);
+            } else if failures > 0 {
                 unwell.push(format!("webhook {number} has {failures} failures"));
             }
         }
-        Ok(unwell)
+        Ok((unwell, disabled))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ailing::Case;
 use super::book::{Event, Pages, digest_of};
 use super::fault::{Ailment, Fault};
 use super::resources::Held;
@@ -47,7 +48,7 @@ pub(crate) struct Evidence {
     /// The webhook of all repositories, which never ails; the others have the numbers of their repositories.
     pub(crate) all: usize,
     pub(crate) faults: Vec<(Fault, Instant, Instant)>,
-    pub(crate) ailments: Vec<(Ailment, usize, Instant, Instant)>,
+    pub(crate) ailments: Vec<Case>,
     /// Requests under way when deliverers were killed.
     pub(crate) under_way: Vec<usize>,
     pub(crate) reconnects: u64,
@@ -57,6 +58,8 @@ pub(crate) struct Evidence {
     pub(crate) probes: Vec<Option<Duration>>,
     /// Webhooks that the API shows as disabled or failing after the end.
     pub(crate) unwell: Vec<String>,
+    /// Webhooks that were disabled at the end of all trouble: what they are owed is skipped, and can be seen as such.
+    pub(crate) disabled: Vec<usize>,
     /// Messages that are left in the broker, by queue, dead letters and strays too.
     pub(crate) left: BTreeMap<String, u64>,
     pub(crate) before: BTreeMap<String, Held>,
@@ -91,11 +94,12 @@ impl Evidence {
         accepted.map(|(number, event)| ((event.repository.as_str(), event.tag.as_str()), number)).collect()
     }
 
-    /// Whether an event may have ended at a webhook that answered 410.
+    /// Whether an event may have ended at a webhook that answered 410, or is disabled.
     fn is_ended(&self, event: &Event, webhook: usize) -> bool {
-        let gone =
-            self.ailments.iter().filter(|(ailment, ill, ..)| *ailment == Ailment::Answers(410) && *ill == webhook);
-        gone.into_iter().any(|(.., end)| event.reported_at <= *end + AFTERMATH)
+        let is_gone = |(ailment, ill, _, end): &Case| {
+            *ailment == Ailment::Answers(410) && *ill == webhook && event.reported_at <= *end + AFTERMATH
+        };
+        self.disabled.contains(&webhook) || self.ailments.iter().any(is_gone)
     }
 
     /// The webhooks that an event is owed to.
@@ -124,8 +128,11 @@ impl Evidence {
     fn conservation(&self) -> Line {
         let accepted = self.newest().len();
         let (missing, ended) = self.missing();
-        let why =
-            format!("{accepted} owed twice, {} never came, {ended} ended by 410{}", missing.len(), first(&missing));
+        let why = format!(
+            "{accepted} owed twice, {} never came, {ended} ended by 410 or were skipped{}",
+            missing.len(),
+            first(&missing)
+        );
         line("I1 conservation", (accepted >= FEWEST).then_some(missing.is_empty()), why)
     }
 
@@ -233,7 +240,7 @@ impl Evidence {
         let strays =
             self.left.iter().filter(|(name, _)| name.contains("unrouted")).map(|(_, count)| *count).sum::<u64>();
         let is_shown = ended == 0 || dead > 0 || !self.unwell.is_empty();
-        let why = format!("{ended} ended by 410, {dead} dead letters, {strays} strays");
+        let why = format!("{ended} ended by 410 or were skipped, {dead} dead letters, {strays} strays");
         line("I9 honesty", Some(is_shown && strays == 0), why)
     }
 

@@ -33,6 +33,7 @@ fn good() -> Evidence {
         calm_until,
         probes: vec![Some(SECOND)],
         unwell: Vec::new(),
+        disabled: Vec::new(),
         left: BTreeMap::new(),
         before: [("dockbell-producer".to_owned(), Held { memory_kib: 50_000, files: 20 })].into(),
         after: [("dockbell-producer".to_owned(), Held { memory_kib: 60_000, files: 22 })].into(),
@@ -67,6 +68,16 @@ fn an_event_that_never_came_is_a_loss_unless_its_receiver_was_gone() {
     assert_fails(&evidence, &["I9"]);
     evidence.left.insert("dockbell.dead.v1".to_owned(), 1);
     assert_fails(&evidence, &[]);
+}
+
+#[test]
+fn what_a_disabled_webhook_is_owed_is_no_loss_and_that_it_is_disabled_is_told() {
+    let mut evidence = good();
+    evidence.pages.events[50].arrived.remove(&0);
+    evidence.disabled.push(0);
+    evidence.unwell.push("webhook 0 is disabled".to_owned());
+    assert!(evidence.is_quiet());
+    assert_fails(&evidence, &["I6"]);
 }
 
 #[test]
