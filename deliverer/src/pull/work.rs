@@ -29,6 +29,9 @@ use crate::route::route;
 /// How far beyond its longest wait a delivery may claim to be early, for the spreading of what waits in great numbers.
 const SPREAD_LIMIT: Duration = Duration::from_hours(3);
 
+/// A batch that comes so long after it was closed may have been published again meanwhile.
+const LATE: Duration = Duration::from_secs(2);
+
 /// A delivery on its way to an attempt.
 #[derive(Debug)]
 struct Owed<'a> {
@@ -137,8 +140,7 @@ impl Deliverer {
 
     async fn deliver_in_span(&self, owed: Owed<'_>) -> bool {
         let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
-        // What waited may come twice: a broker that moves messages from queue to queue may do so twice, unflagged.
-        if (owed.maybe_repeated || owed.surroundings.kind() == Kind::Waited)
+        if self.may_have_been_made(&owed)
             && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
         {
             self.settler.metrics.delivery_repeated();
@@ -150,6 +152,15 @@ impl Deliverer {
             return true;
         }
         self.see_through(owed).await
+    }
+
+    /// Whether this attempt may have been made before, so that it is worth a question. What waited may come twice,
+    /// unflagged, because brokers move it from queue to queue; so may a batch whose producer published it again
+    /// when it was not confirmed, because the second copy is the one that is flagged and may be the first to come.
+    fn may_have_been_made(&self, owed: &Owed<'_>) -> bool {
+        let age = self.settler.clock.now().duration_since(owed.delivery.content.closed_at);
+        let is_late = Duration::try_from(age).is_ok_and(|age| age > LATE);
+        owed.maybe_repeated || is_late || owed.surroundings.kind() == Kind::Waited
     }
 
     /// Brings a delivery to its attempt, or to whatever stands in its way.

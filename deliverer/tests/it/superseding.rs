@@ -207,7 +207,9 @@ async fn nothing_is_asked_before_a_first_attempt_and_once_before_a_retry() {
     house.receiver.answer_with(vec![Answer::Status(500)]);
     let store = Watched::new(&house.embedded);
     let running = house.run_on(store.clone(), Told { pauses: vec![Duration::from_secs(1)], ..Told::default() });
-    house.publish(&push(1, &["1", "2"])).await;
+    // Of a batch that is as fresh as can be, on however slow a machine.
+    let closed_at = house.clock.now() + Duration::from_mins(1);
+    house.publish(&Batch { closed_at, ..push(1, &["1", "2"]) }).await;
     house.receiver.wait_for(1).await;
     assert_eq!(store.asked(), (0, 0));
     house.wait_until_idle().await;

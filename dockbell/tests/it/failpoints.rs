@@ -120,7 +120,7 @@ fn times_told(receiver: &Receiver) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     for request in receiver.requests() {
         for id in event_ids(&json(&request)) {
-            *told.entry(id.to_owned()).or_default() += 1;
+            *told.entry(id).or_default() += 1;
         }
     }
     told

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::calls::push;
 use crate::fleet::{Fleet, Member};
-use crate::payload::json;
+use crate::payload::{event_ids, json};
 
 /// Repositories, all of which are known to the deliverers before a fault begins.
 const REPOSITORIES: usize = 5;
@@ -189,10 +189,4 @@ async fn receivers_that_hang_do_not_hold_up_the_others(fleet: Fleet<'_>) {
     for deliverer in crew.deliverers {
         deliverer.kill().await;
     }
-}
-
-fn event_ids(payload: &Value) -> Vec<String> {
-    let changes = payload["changes"].as_array().unwrap().iter();
-    let ids = changes.flat_map(|change| change["event_ids"].as_array().unwrap());
-    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }

@@ -100,24 +100,22 @@ impl<'node> Crew<'node> {
     async fn restart_broker(&mut self) {
         let settled = self.settled().await;
         self.fleet.node.kill().await;
-        self.note(settled, Victim::Broker);
-        let (returned, ()) = tokio::join!(self.until_returned(), self.fleet.node.restart());
+        self.note(settled.clone(), Victim::Broker);
+        let (returned, ()) = tokio::join!(self.until_returned(&settled), self.fleet.node.restart());
         self.kills.extend(returned);
     }
 
     /// Deliverers go on with what they hold while the broker is away, and it hands all of that out again once they
-    /// are back: what one of them has under way then, another may attempt. So their return counts as a kill does.
-    async fn until_returned(&self) -> Vec<Kill> {
+    /// are back, to some before they say so: what one of them has under way then, another may attempt. So their
+    /// return counts as a kill does, for everything that was not settled when the broker was killed.
+    async fn until_returned(&self, settled: &HashSet<String>) -> Vec<Kill> {
         let mut returned = Vec::new();
         for deliverer in &self.deliverers {
             deliverer.until_told(|told| told["ready"] == false).await;
         }
         for deliverer in &self.deliverers {
-            let mut settled = self.settled().await;
-            while deliverer.caller.admin("/readyz").await.json()["ready"] == false {
-                settled = self.settled().await;
-            }
-            returned.push(Kill { of: Victim::Nobody, settled, gone: Instant::now() });
+            deliverer.until_ready().await;
+            returned.push(Kill { of: Victim::Nobody, settled: settled.clone(), gone: Instant::now() });
         }
         returned
     }

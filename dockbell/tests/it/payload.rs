@@ -55,3 +55,10 @@ pub(crate) fn tag_id(repository: (&str, &str), (made, tag): (&Made, &str), event
     let webhook = WebhookId::parse(&made.id).unwrap();
     DeliveryId::derive(&webhook, repository, tag, [&EventId::parse(event).unwrap()])
 }
+
+/// The events that a payload of format `batch` is made of.
+pub(crate) fn event_ids(payload: &Value) -> Vec<String> {
+    let changes = payload["changes"].as_array().unwrap().iter();
+    let ids = changes.flat_map(|change| change["event_ids"].as_array().unwrap());
+    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+}
