@@ -1,7 +1,7 @@
 use std::pin::pin;
 
 use dockbell_proto::outcome::Phase;
-use futures_util::future::{FutureExt as _, poll_immediate};
+use futures_util::future::{FutureExt, poll_immediate};
 
 use super::*;
 
