@@ -195,7 +195,8 @@ mod tests {
         // It is granted now, and has not looked.
         drop(more);
         drop(other);
-        assert_eq!((pool.lock().used, pool.lock().held.len()), (0, 0));
+        let used = pool.lock().used;
+        assert_eq!((used, pool.lock().held.len()), (0, 0));
         let held = pool.take(&first).await;
         let mut more = Box::pin(pool.take(&first));
         assert!(poll_immediate(&mut more).await.is_none());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
 use dockbell_backends::store::AttemptRecord;
+use dockbell_chassis::failpoint::{begun, reach};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::operations::{OperationKind, OperatorEvent};
 use dockbell_proto::outcome::{Outcome, Verdict};
@@ -33,7 +34,9 @@ impl Deliverer {
         );
         let prepare = || self.attempter.attempt(webhook, &delivery);
         let attempt = self.settler.until_done("prepare an attempt", prepare);
+        let attempt = begun("attempt begun", attempt);
         let mut exchange = tracing::Instrument::instrument(attempt, span.clone()).await;
+        reach("answer read");
         way.lane.learn(&exchange.outcome);
         exchange.outcome = self.attributed(&way.host, exchange.outcome);
         span.record("outcome", exchange.outcome.as_str());
@@ -125,8 +128,11 @@ impl Deliverer {
     /// Records what happened, and carries out what follows if that falls to us.
     pub(super) async fn settle(&self, record: AttemptRecord) {
         let (delivery, verdict) = (record.delivery.clone(), record.verdict.clone());
-        if self.settler.record(record).await {
+        let is_ours = self.settler.record(record).await;
+        reach("attempt recorded");
+        if is_ours {
             self.settler.carry_out(&delivery, &verdict, false).await;
+            reach("verdict carried out");
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::{Queue, Received};
 use dockbell_backends::store::{Parked, Parking};
+use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::trace;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
@@ -44,6 +45,7 @@ struct Owed<'a> {
 /// Does the work that a message asks for, then settles it. Dropped before, the message comes back; it does so too
 /// if the deliverer stops before all of the work has begun.
 pub(super) async fn work(deliverer: &Deliverer, message: Received, surroundings: &Surroundings) {
+    reach("message handed out");
     let maybe_repeated = message.maybe_repeated;
     let settled = match Message::decode(&message.body) {
         Ok(asked) => {
@@ -56,7 +58,9 @@ pub(super) async fn work(deliverer: &Deliverer, message: Received, surroundings:
             if !is_done {
                 return;
             }
-            message.receipt.ack().await
+            let settled = message.receipt.ack().await;
+            reach("message settled");
+            settled
         }
         Err(error) => {
             let queue = surroundings.queue;
@@ -189,6 +193,7 @@ impl Deliverer {
                 return self.turn_away(&webhook, owed, admission, "standing").await;
             }
         }
+        reach("standing looked up");
         self.attempt_unless_superseded(&webhook, owed, way).await;
         true
     }

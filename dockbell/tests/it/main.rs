@@ -13,6 +13,8 @@ mod demo;
 #[cfg(test)]
 mod failpoints;
 #[cfg(test)]
+mod failpoints_deliverer;
+#[cfg(test)]
 mod fleet;
 #[cfg(test)]
 mod fleet_faults;
