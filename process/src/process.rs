@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(75);
 /// How long closing a backend may take: a disk can hang, a broker be silent.
 const CLOSE_TIME: Duration = Duration::from_secs(10);
 
+/// How many files may be open, if the operating system lets us.
+const OPEN_FILES: u64 = 65_536;
+
 /// Why a process could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -64,10 +67,20 @@ pub struct Process {
     opened: Vec<Opened>,
 }
 
+/// What each attempt, connection and request needs is a file descriptor; services commonly start with 1,024 of them,
+/// although they may have more.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(OPEN_FILES) {
+        Ok(limit) => tracing::debug!(limit, "so many files may be open"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
+}
+
 impl Process {
     /// Starts to log, and takes the address of health and metrics.
     pub async fn set_up(telemetry: TelemetryConfig, admin: SocketAddr) -> Result<Self, ProcessError> {
         let telemetry = Telemetry::start(telemetry)?;
+        raise_open_files();
         let admin = Listener::bind(admin).await.map_err(ProcessError::Listen)?;
         let (clock, rng) = (Arc::new(SystemClock), rand::make_rng());
         Ok(Self { lifecycle: Lifecycle::new(), clock, rng, telemetry, admin, opened: Vec::new() })

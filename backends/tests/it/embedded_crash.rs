@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::harness::{leavings, open, outgoing};
 
-const CUTS: usize = 50;
+const CUTS: usize = 200;
 const SEED: u64 = 7;
 
 /// Something whose call has returned, and the length of the log then.
