@@ -102,7 +102,7 @@ impl Deliverer {
     pub(super) async fn end(&self, webhook: &Webhook, delivery: Delivery, outcome: Outcome, verdict: Verdict) {
         let exchange = Exchange { outcome, body: Vec::new(), took: Duration::ZERO };
         let record = self.recorded(webhook, delivery, (self.settler.clock.now(), verdict), &exchange);
-        self.settle(record).await;
+        self.settle(record, false).await;
     }
 
     fn recorded(
@@ -125,14 +125,18 @@ impl Deliverer {
         record
     }
 
-    /// Records what happened, and carries out what follows if that falls to us.
-    pub(super) async fn settle(&self, record: AttemptRecord) {
+    /// Records what happened, and carries out what follows if that falls to us. It does so too for a message that comes
+    /// again, whoever recorded the attempt first: he may have died of it, and the message is all that is left.
+    pub(super) async fn settle(&self, record: AttemptRecord, maybe_repeated: bool) {
         let (delivery, verdict) = (record.delivery.clone(), record.verdict.clone());
         let is_ours = self.settler.record(record).await;
         reach("attempt recorded");
         if is_ours {
             self.settler.carry_out(&delivery, &verdict, false).await;
             reach("verdict carried out");
+        } else if maybe_repeated {
+            let verdict = self.earlier_verdict(&delivery).await.unwrap_or(verdict);
+            self.settler.carry_out(&delivery, &verdict, true).await;
         }
     }
 

@@ -277,10 +277,11 @@ impl Deliverer {
             let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
             return self.end(webhook, owed.delivery, outcome, verdict).await;
         }
+        let maybe_repeated = owed.maybe_repeated;
         let record = self.attempt(webhook, owed.delivery, &way).await;
         // The way ends with the attempt: what follows may have to wait for a backend.
         drop(way);
-        self.settle(record).await;
+        self.settle(record, maybe_repeated).await;
     }
 
     /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice
@@ -300,7 +301,7 @@ impl Deliverer {
 
     /// What followed from this attempt, if it was made. Without an answer it is made, perhaps once more: the store
     /// may be away for long, and the receiver can tell by the id.
-    async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
+    pub(super) async fn earlier_verdict(&self, delivery: &Delivery) -> Option<Verdict> {
         match self.settler.store.settled(&[delivery.attempt_id()]).await {
             Ok(verdicts) => verdicts.into_iter().next().flatten(),
             Err(error) => {

@@ -194,3 +194,23 @@ async fn a_shutdown_waits_for_an_answer_that_comes_soon() {
     assert_eq!(record.state, DeliveryState::Delivered);
     house.wait_until_idle().await;
 }
+
+/// The message came to a second deliverer while the first one, which had lost the bus, was still at it. The first
+/// records its attempt and dies before it publishes the retry.
+#[tokio::test]
+async fn whoever_holds_the_message_carries_out_what_another_recorded_and_died_of() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_with(vec![Answer::Late(Duration::from_millis(500), 500)]);
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let delivery = sample::delivery(&webhook.id, &batch);
+    let running = house.run_as(Told { pauses: vec![Duration::from_millis(50); 5], ..Told::default() });
+    house.publish_again(&batch).await;
+    house.receiver.wait_for(1).await;
+    let verdict = Verdict::Retry { at: house.clock.now() + Duration::from_millis(50) };
+    house.record(&delivery, Outcome::Refused { status: 500, retry_after: None }, verdict).await;
+    house.wait_until_idle().await;
+    let record = house.history(&delivery.id).await;
+    assert_eq!((record.state, house.receiver.requests().len()), (DeliveryState::Delivered, 2));
+    running.stop().await;
+}
