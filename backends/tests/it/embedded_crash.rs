@@ -7,6 +7,7 @@ use std::time::Duration;
 use dockbell_backends::bus::{Bus as _, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::{AttemptRecord, Store as _};
+use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::policy::Suspension;
@@ -90,6 +91,22 @@ fn cut(folder: &Path, length: u64) -> TempDir {
     copy
 }
 
+/// The folder as it would be if what follows `length` bytes of the log were zeros (0), noise (1), or noise for
+/// one sector (2).
+fn tear(folder: &Path, length: u64, kind: u64, rng: &mut StdRng) -> TempDir {
+    let copy = leavings(folder);
+    let path = copy.path().join("dockbell.db-wal");
+    let mut bytes = fs::read(&path).unwrap();
+    let from = usize::try_from(length).unwrap();
+    let to = if kind == 2 { (from + 512).min(bytes.len()) } else { bytes.len() };
+    match kind {
+        0 => bytes[from..to].fill(0),
+        _ => rng.fill(&mut bytes[from..to]),
+    }
+    fs::write(&path, bytes).unwrap();
+    copy
+}
+
 /// Everything that had returned when the log was `length` long is there.
 async fn check(folder: &Path, done: &[Done], length: u64) {
     let store = open(folder, EmbeddedLimits::default());
@@ -139,6 +156,24 @@ async fn whatever_had_returned_survives_a_cut_of_the_log_at_any_byte() {
     let ends = done.iter().step_by(9).map(|done| done.log);
     for length in random.chain(ends).chain([whole]) {
         let copy = cut(folder.path(), length);
+        check(copy.path(), &done, length).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_had_returned_survives_garbage_in_the_log() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path(), EmbeddedLimits::default());
+    let webhook = sample::webhook(1, "*", Format::Batch, "https://receiver.test/");
+    store.put_webhook(&webhook).await.unwrap();
+    let done = fill(&store, folder.path(), &webhook).await;
+    let whole = log_of(folder.path());
+    let seed = SystemClock.now().as_microsecond().unsigned_abs();
+    eprintln!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    for number in 0..u64::try_from(CUTS).unwrap() {
+        let length = rng.random_range(0..=whole);
+        let copy = tear(folder.path(), length, number % 3, &mut rng);
         check(copy.path(), &done, length).await;
     }
 }
