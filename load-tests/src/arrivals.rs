@@ -1,5 +1,6 @@
 //! When each event reached its webhook, and how long that took from the moment it was due.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -88,6 +89,23 @@ impl Arrivals {
         Summary { due, arrived, rate, median: at(0.5), p99: at(0.99), longest: at(1.0) }
     }
 
+    /// The latency of the events of the repositories that count, by the second in which they were due: a table (CSV)
+    /// with a line per second.
+    pub(crate) fn by_second(&self, counts: impl Fn(usize) -> bool) -> String {
+        let mut seconds: BTreeMap<u64, Histogram<u64>> = BTreeMap::new();
+        for event in (0..self.first.len()).filter(|event| counts(self.plan.repository(*event))) {
+            let due = self.plan.due(event);
+            let latency = self.at(event).map_or(LATEST, |at| at.saturating_sub(due));
+            seconds.entry(due.as_secs()).or_insert_with(histogram).saturating_record(micros(latency));
+        }
+        let line = |(second, latencies): (&u64, &Histogram<u64>)| {
+            let [median, p99, longest] = [0.5, 0.99, 1.0].map(|quantile| latencies.value_at_quantile(quantile));
+            format!("{second},{},{median},{p99},{longest}\n", latencies.len())
+        };
+        let lines: String = seconds.iter().map(line).collect();
+        format!("second,due,median_us,p99_us,longest_us\n{lines}")
+    }
+
     fn at(&self, event: usize) -> Option<Duration> {
         let at = self.first.get(event)?.load(Ordering::Relaxed);
         at.checked_sub(1).map(Duration::from_micros)
@@ -139,6 +157,17 @@ mod tests {
         let summary = arrivals.summary(|repository| repository == 0);
         assert_eq!((summary.due, summary.arrived), (50, 45));
         assert!(summary.p99 >= LATEST && summary.median < Duration::from_millis(2), "{summary:?}");
+    }
+
+    #[test]
+    fn the_table_by_second_has_a_line_for_each_second_in_which_events_were_due() {
+        let arrivals = arrivals();
+        arrive(&arrivals, 0..100, Duration::from_millis(1));
+        arrive(&arrivals, 100..199, Duration::from_millis(2));
+        let table = arrivals.by_second(|_| true);
+        let lines: Vec<_> = table.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>()).collect();
+        assert_eq!(lines, [["second", "due"], ["0", "100"], ["1", "100"]]);
+        assert!(table.trim_end().ends_with(&micros(LATEST).to_string()[..3]), "what never arrived is latest: {table}");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Ground<'_> {
     }
 
     /// Plays a plan, with webhooks that behave like this, and waits for what the repositories that count are owed.
-    /// The arrivals of other runs are noted meanwhile.
+    /// The arrivals of other runs are noted meanwhile. How latency went, second by second, is left in the folder.
     pub(crate) async fn play(
         &self,
         crew: &Crew,
@@ -121,6 +121,7 @@ impl Ground<'_> {
         while !arrivals.is_complete(&counts) && Instant::now() < deadline {
             sleep(POLL).await;
         }
+        std::fs::write(self.folder.join(format!("{run}.csv")), arrivals.by_second(&counts))?;
         Ok(Outcome { arrivals, kept })
     }
 }
