@@ -3,6 +3,8 @@
 //! Two connections: one publishes, because an alarm of the broker blocks all of a connection that does; the
 //! other consumes, settles and looks. Either is replaced as a whole whenever it is in doubt.
 
+mod bundle;
+mod bundler;
 mod config;
 mod connect;
 mod dead;
@@ -48,6 +50,7 @@ pub use self::names::AmqpNames;
 pub use self::stats::AmqpStats;
 use crate::bus::{Bus, BusError, Consumer, DeadLetter, Depth, Outgoing, PublishError, Queue, Stray};
 
+use self::bundler::Bundler;
 use self::connect::{CallError, Pauses};
 use self::feeds::Feeds;
 use self::inbox::{AmqpConsumer, Inbox};
@@ -93,8 +96,14 @@ impl Amqp {
         let (feeds, connections) = (TaskTracker::new(), TaskTracker::new());
         connections.spawn(publishing.run(incarnations.clone()));
         connections.spawn(supervisor.run());
-        let outbox =
-            Outbox { config: Arc::clone(&config), clock, publisher, sizes: Arc::new(Sizes::default()), process };
+        let outbox = Outbox {
+            config: Arc::clone(&config),
+            clock,
+            publisher,
+            sizes: Arc::new(Sizes::default()),
+            process,
+            bundler: Bundler::new(connections.clone()),
+        };
         Self { config, outbox, incarnations, status, feeds, connections, closed, idle }
     }
 

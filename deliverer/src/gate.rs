@@ -17,6 +17,8 @@ use crate::lane::Kind;
 const COME_BACK_PER_SECOND: f64 = 100.0;
 /// How long a delivery waits at least that finds no place in its lane.
 pub const BUSY: Duration = Duration::from_secs(1);
+/// And how long at most, however slow the receiver is: by then it may be another.
+pub const LONGEST_BUSY: Duration = Duration::from_mins(1);
 
 /// What a delivery may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

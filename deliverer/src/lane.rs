@@ -1,6 +1,6 @@
 //! Lanes: each webhook's share of what is attempted at once, so that a slow one holds nobody else up.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,13 +41,18 @@ pub struct Lane {
 #[derive(Debug)]
 struct State {
     width: usize,
-    running: usize,
+    /// The attempts under way, the oldest first.
+    running: BTreeMap<Ticket, Kind>,
     waited_running: usize,
-    fresh: VecDeque<oneshot::Sender<()>>,
-    waited: VecDeque<oneshot::Sender<()>>,
+    tickets: u64,
+    fresh: VecDeque<oneshot::Sender<Ticket>>,
+    waited: VecDeque<oneshot::Sender<Ticket>>,
     fresh_is_next: bool,
     paused_until: Option<Instant>,
 }
+
+/// Tells the places of a lane apart: when each was taken, and a number.
+type Ticket = (Instant, u64);
 
 /// The lane has no place: the delivery is to wait in the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +84,9 @@ impl Default for Lane {
     fn default() -> Self {
         let state = State {
             width: FIRST_WIDTH,
-            running: 0,
+            running: BTreeMap::new(),
             waited_running: 0,
+            tickets: 0,
             fresh: VecDeque::new(),
             waited: VecDeque::new(),
             fresh_is_next: true,
@@ -93,11 +99,21 @@ impl Default for Lane {
 impl Lane {
     /// Takes a place in the lane, at once or after those before it. Dropping the future gives it up.
     pub async fn enter(self: &Arc<Self>, kind: Kind) -> Result<Place, NoPlace> {
-        let granted = self.lock().enter(kind, Instant::now())?;
-        if let Some(granted) = granted {
-            Waiting { lane: self, kind, granted: Some(granted) }.until_granted().await;
-        }
-        Ok(Place { lane: Arc::clone(self), kind })
+        let entered = self.lock().enter(kind, Instant::now())?;
+        let ticket = match entered {
+            Entered::Now(ticket) => ticket,
+            Entered::Queued(granted) => Waiting { lane: self, granted: Some(granted) }.until_granted().await?,
+        };
+        Ok(Place { lane: Arc::clone(self), ticket })
+    }
+
+    /// How long it may take until one gets its turn before whom `waiting` others wait. An attempt may last as long again
+    /// as the oldest one under way has lasted already.
+    pub fn expected_wait(&self, waiting: u32) -> Duration {
+        let state = self.lock();
+        let oldest = state.running.first_key_value().map_or(Duration::ZERO, |((since, _), _)| since.elapsed());
+        let width = u32::try_from(state.width).unwrap_or(u32::MAX).max(1);
+        oldest.saturating_mul(1 + waiting / width)
     }
 
     /// Waits until this lane is the one of its deliveries that may stand in a shared queue.
@@ -131,15 +147,14 @@ impl State {
     }
 
     /// A place at once, or what tells when there is one.
-    fn enter(&mut self, kind: Kind, now: Instant) -> Result<Option<oneshot::Receiver<()>>, NoPlace> {
+    fn enter(&mut self, kind: Kind, now: Instant) -> Result<Entered, NoPlace> {
         if let Some(left) = self.paused_until.and_then(|until| until.checked_duration_since(now))
             && !left.is_zero()
         {
             return Err(NoPlace::Paused(left));
         }
-        if self.running < self.width && self.fresh.is_empty() && self.waited.is_empty() {
-            self.start(kind);
-            return Ok(None);
+        if self.running.len() < self.width && self.fresh.is_empty() && self.waited.is_empty() {
+            return Ok(Entered::Now(self.start(kind)));
         }
         let queue = self.queue(kind);
         queue.retain(|waiting| !waiting.is_closed());
@@ -149,36 +164,42 @@ impl State {
         let (sender, receiver) = oneshot::channel();
         queue.push_back(sender);
         self.grant();
-        Ok(Some(receiver))
+        Ok(Entered::Queued(receiver))
     }
 
-    fn queue(&mut self, kind: Kind) -> &mut VecDeque<oneshot::Sender<()>> {
+    fn queue(&mut self, kind: Kind) -> &mut VecDeque<oneshot::Sender<Ticket>> {
         match kind {
             Kind::Fresh => &mut self.fresh,
             Kind::Waited => &mut self.waited,
         }
     }
 
-    fn start(&mut self, kind: Kind) {
-        self.running += 1;
+    fn start(&mut self, kind: Kind) -> Ticket {
+        self.tickets += 1;
+        let ticket = (Instant::now(), self.tickets);
+        self.running.insert(ticket, kind);
         self.waited_running += usize::from(kind == Kind::Waited);
+        ticket
     }
 
-    fn end(&mut self, kind: Kind) {
-        self.running -= 1;
-        self.waited_running -= usize::from(kind == Kind::Waited);
+    fn end(&mut self, ticket: Ticket) {
+        let kind = self.running.remove(&ticket);
+        self.waited_running -= usize::from(kind == Some(Kind::Waited));
         self.grant();
     }
 
     /// Gives the free places to those who wait for one.
     fn grant(&mut self) {
-        while self.running < self.width {
+        while self.running.len() < self.width {
             let kind = self.next_kind();
             let Some(waiting) = self.queue(kind).pop_front() else { return };
-            // Who has given up meanwhile takes no place.
-            if waiting.send(()).is_ok() {
-                self.start(kind);
+            let ticket = self.start(kind);
+            if waiting.send(ticket).is_ok() {
                 self.fresh_is_next = kind == Kind::Waited;
+            } else {
+                // Who has given up meanwhile takes no place.
+                self.running.remove(&ticket);
+                self.waited_running -= usize::from(kind == Kind::Waited);
             }
         }
     }
@@ -197,29 +218,37 @@ impl State {
 #[must_use = "the place is free again as soon as it is dropped"]
 pub struct Place {
     lane: Arc<Lane>,
-    kind: Kind,
+    ticket: Ticket,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.lane.lock().end(self.kind);
+        self.lane.lock().end(self.ticket);
     }
+}
+
+/// How a delivery enters a lane.
+enum Entered {
+    Now(Ticket),
+    /// It gets its place when one is free.
+    Queued(oneshot::Receiver<Ticket>),
 }
 
 /// Who waits for a place, and may have been granted it without having looked.
 struct Waiting<'a> {
     lane: &'a Lane,
-    kind: Kind,
-    granted: Option<oneshot::Receiver<()>>,
+    granted: Option<oneshot::Receiver<Ticket>>,
 }
 
 impl Waiting<'_> {
-    async fn until_granted(mut self) {
-        if let Some(granted) = &mut self.granted {
-            // Whoever drops the sender has sent, or was dropped with the lane, which we hold.
-            granted.await.ok();
-        }
+    async fn until_granted(mut self) -> Result<Ticket, NoPlace> {
+        let ticket = match &mut self.granted {
+            Some(granted) => granted.await.ok(),
+            None => None,
+        };
         self.granted = None;
+        // Whoever drops the sender has sent, or was dropped with the lane, which we hold.
+        ticket.ok_or(NoPlace::Full)
     }
 }
 
@@ -227,8 +256,8 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Some(mut granted) = self.granted.take() else { return };
         granted.close();
-        if granted.try_recv().is_ok() {
-            self.lane.lock().end(self.kind);
+        if let Ok(ticket) = granted.try_recv() {
+            self.lane.lock().end(ticket);
         }
     }
 }

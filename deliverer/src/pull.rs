@@ -5,16 +5,16 @@ mod way;
 mod work;
 
 use std::num::NonZeroU16;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::bus::{Consumer, Queue, Received};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
-use rand::rngs::StdRng;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{interval, timeout};
 
 use crate::attempt::Attempter;
+use crate::chance::Chance;
 use crate::fleet::Fleet;
 use crate::hosts::Hosts;
 use crate::lane::{Kind, Lanes};
@@ -53,7 +53,7 @@ pub struct Deliverer {
     /// Whether anybody can be reached at all.
     pub fleet: Fleet,
     /// Where chance comes from.
-    pub rng: Mutex<StdRng>,
+    pub chance: Chance,
     /// Which attempts are under way.
     pub under_way: UnderWay,
 }

@@ -16,6 +16,7 @@ use opentelemetry::metrics::Meter;
 use rand::rngs::StdRng;
 
 use crate::attempt::Attempter;
+use crate::chance::Chance;
 use crate::directory::Directory;
 use crate::fleet::Fleet;
 use crate::hosts::Hosts;
@@ -74,7 +75,7 @@ pub fn start(
         lanes: Lanes::default(),
         hosts: Hosts::default(),
         fleet: Fleet::default(),
-        rng: Mutex::new(rng),
+        chance: Chance::new(rng),
         under_way: UnderWay::default(),
     });
     lifecycle.spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, lifecycle.shutdown()));

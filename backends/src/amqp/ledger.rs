@@ -1,21 +1,22 @@
 //! Which messages of a channel are settled, and which acknowledgements are due.
 //!
 //! One acknowledgement can cover a whole prefix of the tags, which is several times as fast as one each.
-//! What stands behind a message that is held for long is acknowledged singly after a while.
+//! What stands behind a message that is held for long is acknowledged singly, because it would use up the prefetch.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long an acknowledgement waits for those before it.
-const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// How long a message may be held before those behind it do not wait for it any more.
+const LONGEST_GAP: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Held,
+    /// Held since then.
+    Held(Instant),
     /// Settled, and not yet told the broker.
-    Settled(Instant),
+    Settled,
 }
 
 /// The tags of one channel that the broker waits for.
@@ -33,15 +34,13 @@ pub(super) struct Due {
 }
 
 impl Ledger {
-    pub(super) fn hold(&mut self, tag: u64) {
-        self.0.insert(tag, State::Held);
+    pub(super) fn hold(&mut self, tag: u64, now: Instant) {
+        self.0.insert(tag, State::Held(now));
     }
 
-    pub(super) fn settle(&mut self, tag: u64, now: Instant) {
-        if let Some(state) = self.0.get_mut(&tag)
-            && *state == State::Held
-        {
-            *state = State::Settled(now);
+    pub(super) fn settle(&mut self, tag: u64) {
+        if let Some(state) = self.0.get_mut(&tag) {
+            *state = State::Settled;
         }
     }
 
@@ -58,28 +57,36 @@ impl Ledger {
     /// Takes out what is due. A prefix ends at a tag that the broker still waits for, because it refuses any
     /// other.
     pub(super) fn take_due(&mut self, now: Instant) -> Due {
-        let is_late = |at: Instant| now.duration_since(at) >= LONGEST_GAP;
-        self.take(is_late)
+        let mut due = self.take_prefix();
+        let is_held_long = |state| matches!(state, State::Held(since) if now.duration_since(since) >= LONGEST_GAP);
+        if self.0.first_key_value().is_some_and(|(_, state)| is_held_long(*state)) {
+            self.take_singles(&mut due);
+        }
+        due
     }
 
     /// Takes out everything that is settled, for there will be no other time.
     pub(super) fn take_all(&mut self) -> Due {
-        self.take(|_| true)
+        let mut due = self.take_prefix();
+        self.take_singles(&mut due);
+        due
     }
 
-    fn take(&mut self, is_single: impl Fn(Instant) -> bool) -> Due {
+    fn take_prefix(&mut self) -> Due {
         let mut due = Due::default();
         while let Some(first) = self.0.first_entry()
-            && matches!(first.get(), State::Settled(_))
+            && *first.get() == State::Settled
         {
             due.prefix = Some(*first.key());
             due.count += 1;
             first.remove();
         }
-        let singles = self.0.extract_if(.., |_, state| matches!(state, State::Settled(at) if is_single(*at)));
-        due.singles = singles.map(|(tag, _)| tag).collect();
-        due.count += u64::try_from(due.singles.len()).unwrap_or_default();
         due
+    }
+
+    fn take_singles(&mut self, due: &mut Due) {
+        due.singles = self.0.extract_if(.., |_, state| *state == State::Settled).map(|(tag, _)| tag).collect();
+        due.count += u64::try_from(due.singles.len()).unwrap_or_default();
     }
 }
 
@@ -87,41 +94,56 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn ledger(tags: std::ops::RangeInclusive<u64>) -> Ledger {
-        let mut ledger = Ledger::default();
-        tags.for_each(|tag| ledger.hold(tag));
-        ledger
+    fn ledger(tags: std::ops::RangeInclusive<u64>) -> (Ledger, Instant) {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        tags.for_each(|tag| ledger.hold(tag, now));
+        (ledger, now)
     }
 
     #[tokio::test]
     async fn a_prefix_is_acknowledged_at_once() {
-        let (mut ledger, now) = (ledger(1..=4), Instant::now());
+        let (mut ledger, now) = ledger(1..=4);
         for tag in [2, 1, 4] {
-            ledger.settle(tag, now);
+            ledger.settle(tag);
         }
         assert_eq!(ledger.take_due(now), Due { prefix: Some(2), singles: vec![], count: 2 });
         assert_eq!(ledger.owed(), 2);
-        ledger.settle(3, now);
+        ledger.settle(3);
         assert_eq!(ledger.take_due(now), Due { prefix: Some(4), singles: vec![], count: 2 });
         assert_eq!(ledger.owed(), 0);
     }
 
     #[tokio::test]
-    async fn what_stands_long_behind_a_gap_is_acknowledged_singly() {
-        let (mut ledger, now) = (ledger(1..=3), Instant::now());
-        ledger.settle(3, now);
+    async fn what_stands_behind_a_message_that_is_held_long_is_acknowledged_singly_and_at_once() {
+        let (mut ledger, now) = ledger(1..=3);
+        ledger.settle(3);
         assert_eq!(ledger.take_due(now), Due::default());
-        assert_eq!(ledger.take_due(now + LONGEST_GAP), Due { prefix: None, singles: vec![3], count: 1 });
+        let later = now + LONGEST_GAP;
+        assert_eq!(ledger.take_due(later), Due { prefix: None, singles: vec![3], count: 1 });
         assert_eq!(ledger.owed(), 2, "what is acknowledged is forgotten, whatever stands before it");
-        ledger.settle(1, now);
-        ledger.settle(2, now);
-        assert_eq!(ledger.take_due(now).prefix, Some(2), "the broker knows of 3");
+        ledger.hold(4, later);
+        ledger.settle(4);
+        assert_eq!(ledger.take_due(later).singles, [4], "the gap is as old as the first that is held");
+        ledger.settle(1);
+        ledger.settle(2);
+        assert_eq!(ledger.take_due(later).prefix, Some(2), "the broker knows of 3 and 4");
+    }
+
+    #[tokio::test]
+    async fn what_stands_behind_a_young_gap_waits_for_it() {
+        let (mut ledger, now) = ledger(1..=1);
+        let later = now + LONGEST_GAP;
+        ledger.hold(2, later);
+        ledger.hold(3, later);
+        ledger.settle(1);
+        ledger.settle(3);
+        assert_eq!(ledger.take_due(later), Due { prefix: Some(1), singles: vec![], count: 1 });
     }
 
     #[tokio::test]
     async fn a_prefix_ends_at_a_tag_that_the_broker_waits_for() {
-        let (mut ledger, now) = (ledger(1..=3), Instant::now());
-        ledger.settle(1, now);
+        let (mut ledger, now) = ledger(1..=3);
+        ledger.settle(1);
         ledger.release(2);
         ledger.release(3);
         assert_eq!(ledger.take_due(now), Due { prefix: Some(1), singles: vec![], count: 1 });
@@ -130,9 +152,9 @@ mod tests {
 
     #[tokio::test]
     async fn in_the_end_nothing_settled_is_left_out() {
-        let (mut ledger, now) = (ledger(1..=4), Instant::now());
+        let (mut ledger, _) = ledger(1..=4);
         for tag in [1, 3, 4] {
-            ledger.settle(tag, now);
+            ledger.settle(tag);
         }
         assert_eq!(ledger.take_all(), Due { prefix: Some(1), singles: vec![3, 4], count: 3 });
         assert_eq!(ledger.owed(), 1);

@@ -7,8 +7,9 @@ use dockbell_proto::clock::Clock;
 
 use crate::bus::{Depth, PublishError, Queue};
 
+use super::bundler::Bundler;
 use super::config::AmqpConfig;
-use super::delay::{SHORTEST, STEPS, Step, steps_for};
+use super::delay::{SHORTEST, STEPS, Step, Wait, steps_for, wait_for};
 use super::flight::Identity;
 use super::names::{INBOX_KEY, delay_key, shard_key};
 use super::parcel::{Death, Parcel};
@@ -28,6 +29,7 @@ pub(super) struct Outbox {
     pub(super) sizes: Arc<Sizes>,
     /// Tells this process apart from others and from earlier ones.
     pub(super) process: Arc<str>,
+    pub(super) bundler: Bundler,
 }
 
 impl Outbox {
@@ -52,7 +54,10 @@ impl Outbox {
         if !delay.is_zero() {
             parcel.due = Some((Parcel::not_before(self.clock.as_ref(), delay), self.process.to_string()));
         }
-        self.wait(queue, shard, parcel, delay).await
+        match wait_for(delay) {
+            Wait::WithConsumer => self.wait(queue, shard, parcel, delay).await,
+            Wait::OnStep(..) => self.bundler.wait(self, (queue, shard), parcel).await,
+        }
     }
 
     /// Lets a parcel that knows when it is due wait for `remaining`, or for a part of it: on the longest step that

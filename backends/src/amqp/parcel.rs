@@ -17,6 +17,8 @@ use crate::bus::{Outgoing, PublishError};
 const NOT_BEFORE: &str = "dockbell-not-before";
 const PUBLISHER: &str = "dockbell-publisher";
 const REPEATED: &str = "dockbell-maybe-repeated";
+/// What a message has that stands for several.
+pub(super) const BUNDLE: &str = "dockbell-bundle";
 const REASON: &str = "dockbell-reason";
 const DIED_AT: &str = "dockbell-died-at";
 const DIED_ON: &str = "dockbell-died-on";
@@ -53,6 +55,8 @@ pub(super) struct Parcel {
     /// The earliest time to hand it out, in milliseconds of Unix time, and the process that said so.
     pub(super) due: Option<(i64, String)>,
     pub(super) death: Option<Death>,
+    /// Whether it stands for several messages.
+    pub(super) is_bundle: bool,
 }
 
 impl Parcel {
@@ -63,7 +67,8 @@ impl Parcel {
         if !fits(&id) || !headers.iter().all(|(name, value)| fits(name) && (name != CONTENT_TYPE || fits(value))) {
             return Err(PublishError::Unroutable("an id or a header's name is longer than 255 bytes".to_owned()));
         }
-        Ok(Self { id, headers, body, maybe_repeated, due: None, death: None })
+        let is_bundle = headers.iter().any(|(name, _)| name == BUNDLE);
+        Ok(Self { id, headers, body, maybe_repeated, due: None, death: None, is_bundle })
     }
 
     /// Reads a message from the wire. Headers come in the order of their names.
@@ -90,6 +95,7 @@ impl Parcel {
             maybe_repeated: redelivered || own.maybe_repeated,
             due: own.not_before.map(|at| (at, own.publisher.unwrap_or_default())),
             death: own.death,
+            is_bundle: own.is_bundle,
         }
     }
 
@@ -144,6 +150,7 @@ struct Own {
     not_before: Option<i64>,
     publisher: Option<String>,
     death: Option<Death>,
+    is_bundle: bool,
 }
 
 impl Own {
@@ -153,6 +160,11 @@ impl Own {
             NOT_BEFORE => self.not_before = value.parse().ok(),
             PUBLISHER => self.publisher = Some(value.to_owned()),
             REPEATED => self.maybe_repeated = true,
+            // It stays among the headers, so that a dead letter is revived as what it was.
+            BUNDLE => {
+                self.is_bundle = true;
+                return false;
+            }
             REASON => value.clone_into(&mut self.death().reason),
             DIED_AT => self.death().at = value.parse().unwrap_or_default(),
             DIED_ON => value.clone_into(&mut self.death().queue),

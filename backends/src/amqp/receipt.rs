@@ -1,5 +1,7 @@
 //! The receipt: settles one message on the channel it came over.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,12 +28,69 @@ pub(super) enum Verdict {
 /// a receipt learns that it is stale. It has a place for every message that the channel may hand out.
 pub(super) type Verdicts = mpsc::Sender<(u64, Verdict)>;
 
+/// What the members of a bundle have in common: its verdict is told when all of theirs are.
+#[derive(Debug)]
+struct Bundle {
+    tag: u64,
+    verdicts: Verdicts,
+    left: AtomicUsize,
+    is_to_come_again: AtomicBool,
+}
+
+impl Bundle {
+    /// Takes the verdict on one of the members. If one of them is to come again, all of them do.
+    fn tell(&self, verdict: Verdict) -> Result<(), BusError> {
+        let done = match verdict {
+            Verdict::Ack => None,
+            Verdict::AckNow(done) => Some(done),
+            Verdict::Requeue => {
+                self.is_to_come_again.store(true, Ordering::SeqCst);
+                None
+            }
+        };
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let is_to_come_again = self.is_to_come_again.load(Ordering::SeqCst);
+            let verdict = if is_to_come_again { Verdict::Requeue } else { Verdict::Ack };
+            self.verdicts.try_send((self.tag, verdict)).map_err(|_| BusError::Stale)?;
+        }
+        // A member that was given up is kept elsewhere by now; should the bundle come again, it does too.
+        if let Some(done) = done {
+            // Whoever settled may have stopped waiting.
+            done.send(()).ok();
+        }
+        Ok(())
+    }
+}
+
+/// How a verdict reaches the broker.
+#[derive(Debug)]
+enum Way {
+    Own(u64, Verdicts),
+    WithBundle(Arc<Bundle>),
+}
+
+impl Way {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Own(_, verdicts) => verdicts.is_closed(),
+            Self::WithBundle(bundle) => bundle.verdicts.is_closed(),
+        }
+    }
+
+    fn tell(self, verdict: Verdict) -> Result<(), BusError> {
+        match self {
+            Self::Own(tag, verdicts) => verdicts.try_send((tag, verdict)).map_err(|_| BusError::Stale),
+            Self::WithBundle(bundle) => bundle.tell(verdict),
+        }
+    }
+}
+
 /// The receipt of one message.
 #[derive(Debug)]
 pub(super) struct AmqpReceipt {
     tag: u64,
     /// None once the verdict is told.
-    verdicts: Option<Verdicts>,
+    way: Option<Way>,
     outbox: Outbox,
     queue: Queue,
     parcel: Option<Parcel>,
@@ -40,7 +99,23 @@ pub(super) struct AmqpReceipt {
 
 impl AmqpReceipt {
     pub(super) fn new(tag: u64, verdicts: Verdicts, outbox: Outbox, queue: Queue) -> Self {
-        Self { tag, verdicts: Some(verdicts), outbox, queue, parcel: None, permit: None }
+        Self { tag, way: Some(Way::Own(tag, verdicts)), outbox, queue, parcel: None, permit: None }
+    }
+
+    /// Receipts for the members of a bundle, instead of the one for it.
+    pub(super) fn shared_by(mut self, members: usize) -> Vec<Self> {
+        let Some(Way::Own(tag, verdicts)) = self.way.take() else { return Vec::new() };
+        let (left, is_to_come_again) = (AtomicUsize::new(members), AtomicBool::new(false));
+        let bundle = Arc::new(Bundle { tag, verdicts, left, is_to_come_again });
+        let receipt = || Self {
+            tag,
+            way: Some(Way::WithBundle(Arc::clone(&bundle))),
+            outbox: self.outbox.clone(),
+            queue: self.queue,
+            parcel: None,
+            permit: None,
+        };
+        std::iter::repeat_with(receipt).take(members).collect()
     }
 
     /// Keeps what it takes to give the message up, and the permit until it is settled.
@@ -54,13 +129,13 @@ impl AmqpReceipt {
     }
 
     pub(super) fn is_stale(&self) -> bool {
-        self.verdicts.as_ref().is_none_or(mpsc::Sender::is_closed)
+        self.way.as_ref().is_none_or(Way::is_closed)
     }
 
     pub(super) fn tell(&mut self, verdict: Verdict) -> Result<(), BusError> {
-        let verdicts = self.verdicts.take().ok_or(BusError::Stale)?;
+        let way = self.way.take().ok_or(BusError::Stale)?;
         drop(self.permit.take());
-        verdicts.try_send((self.tag, verdict)).map_err(|_| BusError::Stale)
+        way.tell(verdict)
     }
 
     async fn bury(&mut self, reason: String) -> Result<(), BusError> {
@@ -92,7 +167,7 @@ impl Settle for AmqpReceipt {
 
 impl Drop for AmqpReceipt {
     fn drop(&mut self) {
-        if self.verdicts.is_some() && self.tell(Verdict::Requeue).is_err() {
+        if self.way.is_some() && self.tell(Verdict::Requeue).is_err() {
             tracing::trace!(tag = self.tag, "the broker requeues what a lost connection had handed out");
         }
     }

@@ -9,6 +9,7 @@ use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::wait::until;
 use tokio::time::{Instant, timeout};
 
+use crate::amqp_bundles::what_waits_together_is_one_message_of_the_broker;
 use crate::amqp_harness::{open, options};
 use crate::harness::outgoing;
 
@@ -33,6 +34,7 @@ async fn what_a_broker_does_to_its_clients_is_survived() {
     play(&node, a_queue_that_was_deleted_is_made_again_and_consumed).await;
     play(&node, what_others_publish_is_consumed_as_an_event).await;
     play(&node, dead_letters_beyond_the_last_are_none).await;
+    play(&node, what_waits_together_is_one_message_of_the_broker).await;
     play(&node, consumers_that_come_and_go_keep_nothing_from_others).await;
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod amqp_alarm;
 #[cfg(test)]
+mod amqp_bundles;
+#[cfg(test)]
 mod amqp_bus;
 #[cfg(test)]
 mod amqp_full;

@@ -53,6 +53,24 @@ async fn what_does_not_fit_before_a_lane_is_told_so() {
     assert!(waiting.remove(0).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_oldest_attempt_and_what_waits_tell_how_long_a_lane_makes_wait() {
+    let lane = Arc::new(Lane::default());
+    assert_eq!(lane.expected_wait(100), Duration::ZERO);
+    let first = try_enter(&lane, Kind::Fresh).unwrap();
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let second = try_enter(&lane, Kind::Fresh).unwrap();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    // Of a lane of sixteen.
+    for (waiting, seconds) in [(0, 5), (15, 5), (16, 10), (160, 55)] {
+        assert_eq!(lane.expected_wait(waiting), Duration::from_secs(seconds), "{waiting}");
+    }
+    drop(first);
+    assert_eq!(lane.expected_wait(0), Duration::from_secs(2));
+    drop(second);
+    assert_eq!(lane.expected_wait(0), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn who_gives_up_leaves_no_place_taken() {
     let lane = narrow();
@@ -113,7 +131,7 @@ async fn a_narrow_lane_serves_fresh_and_waited_in_turn() {
             }
             None => waited.pop_front().unwrap().await.unwrap(),
         };
-        order.push(place.kind == Kind::Fresh);
+        order.push(lane.lock().running.values().next() == Some(&Kind::Fresh));
     }
     assert_eq!(order, [true, false, true, false, true, false]);
 }

@@ -73,7 +73,7 @@ impl Deliverer {
 
     /// Judges what began at `at` and ends now.
     async fn judge(&self, webhook: &Webhook, delivery: Delivery, at: Timestamp, exchange: &Exchange) -> AttemptRecord {
-        let (now, chance) = (self.settler.clock.now(), self.chance());
+        let (now, chance) = (self.settler.clock.now(), self.chance.draw());
         let schedule = self.settler.policy_of(webhook).schedule;
         let verdict = judge(&schedule, &exchange.outcome, delivery.ordinal, (now, chance));
         let verdict = self.with_room(webhook, &delivery, verdict).await;

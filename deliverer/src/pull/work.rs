@@ -17,12 +17,11 @@ use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use rand::RngExt as _;
 use tracing::Instrument as _;
 
 use super::way::Way;
 use super::{Deliverer, Surroundings};
-use crate::gate::{Admission, BUSY, Caller, admit, expired, spread};
+use crate::gate::{Admission, BUSY, Caller, LONGEST_BUSY, admit, expired, spread};
 use crate::lane::{Kind, NoPlace};
 use crate::newest::superseded_by;
 use crate::route::route;
@@ -175,7 +174,9 @@ impl Deliverer {
         }
         let way = match unless_stopped(owed.surroundings, self.way(&webhook, owed.surroundings)).await {
             Some(Ok(way)) => way,
-            Some(Err(no_place)) => return self.turn_away(&webhook, owed, self.busy(no_place), "lane").await,
+            Some(Err(no_place)) => {
+                return self.turn_away(&webhook, owed, self.busy(&webhook, no_place).await, "lane").await;
+            }
             None => return false,
         };
         // It may have taken a while: what counts is how things are now.
@@ -211,9 +212,15 @@ impl Deliverer {
         Some((webhook, admission))
     }
 
-    fn busy(&self, no_place: NoPlace) -> Admission {
+    /// A delivery whose webhook has as much under way as may be looks again when it may be its turn: a receiver that
+    /// answers makes room soon, and what waits for one that hangs must not come back every second.
+    async fn busy(&self, webhook: &Webhook, no_place: NoPlace) -> Admission {
         match no_place {
-            NoPlace::Full => self.put_off(BUSY, "as many deliveries of the webhook are under way as may be at once"),
+            NoPlace::Full => {
+                let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+                let pause = self.lanes.of(&webhook.id).expected_wait(waiting).clamp(BUSY, LONGEST_BUSY);
+                self.put_off(pause, "as many deliveries of the webhook are under way as may be at once")
+            }
             NoPlace::Paused(pause) => self.put_off(pause, "the receiver asked to be left alone for a while"),
         }
     }
@@ -241,7 +248,7 @@ impl Deliverer {
         }
         let now = self.settler.clock.now();
         let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
-        let until = spread(until, waiting, (now, self.chance()));
+        let until = spread(until, waiting, (now, self.chance.draw_of_the_moment()));
         let limit = self.settler.policy_of(webhook).custody.waiting;
         let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
         match self.settler.park(&parking).await {
@@ -309,10 +316,6 @@ impl Deliverer {
                 None
             }
         }
-    }
-
-    pub(super) fn chance(&self) -> f64 {
-        self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).random()
     }
 }
 

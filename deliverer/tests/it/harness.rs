@@ -9,6 +9,7 @@ use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
+use dockbell_deliverer::chance::Chance;
 use dockbell_deliverer::directory::Directory;
 use dockbell_deliverer::fleet::Fleet;
 use dockbell_deliverer::hosts::Hosts;
@@ -154,7 +155,7 @@ impl House {
             lanes: Lanes::default(),
             hosts: Hosts::default(),
             fleet: Fleet::default(),
-            rng: Mutex::new(StdRng::seed_from_u64(7)),
+            chance: Chance::new(StdRng::seed_from_u64(7)),
             under_way: UnderWay::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::future::{BoxFuture, FutureExt as _, OptionFuture};
+use futures_util::future::{BoxFuture, FutureExt as _, OptionFuture, TryFutureExt as _, try_join_all};
 use futures_util::stream::FuturesUnordered;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
 use super::Feed;
+use crate::amqp::bundle;
 use crate::amqp::connect::{self, CallError, within};
 use crate::amqp::delay::{Wait, wait_for};
 use crate::amqp::depth;
@@ -133,7 +134,7 @@ impl Session {
     /// process may have gone before it learned of its success.
     fn receive(&mut self, feed: &Feed, delivery: Delivery, is_wanted: bool) {
         let tag = delivery.delivery_tag;
-        self.ledger.hold(tag);
+        self.ledger.hold(tag, Instant::now());
         self.received += 1;
         feed.outbox.sizes.held(feed.source.role.queue()).fetch_add(1, Ordering::Relaxed);
         feed.outbox.sizes.note(feed.source.role.queue(), delivery.data.len());
@@ -150,7 +151,7 @@ impl Session {
                 parcel.maybe_repeated |= **publisher != *feed.outbox.process;
                 self.keep_until_due(feed, Arrived { parcel, receipt });
             }
-            (Wait::WithConsumer, None) => feed.inbox.put(Arrived { parcel, receipt }),
+            (Wait::WithConsumer, None) => put(feed, Arrived { parcel, receipt }),
         }
     }
 
@@ -164,14 +165,14 @@ impl Session {
         while let Some(first) = self.early.first_entry()
             && first.key().0 <= now
         {
-            feed.inbox.put(first.remove());
+            put(feed, first.remove());
         }
     }
 
     async fn settle(&mut self, feed: &Feed, tag: u64, verdict: Verdict) -> Result<(), String> {
         match verdict {
             Verdict::Ack => {
-                self.ledger.settle(tag, Instant::now());
+                self.ledger.settle(tag);
                 Ok(())
             }
             Verdict::AckNow(done) => {
@@ -212,11 +213,9 @@ impl Session {
             let options = BasicAckOptions { multiple: true };
             bounded(feed, "acknowledge", self.channel.basic_ack(tag, options)).await?;
         }
-        for tag in &due.singles {
-            let options = BasicAckOptions { multiple: false };
-            bounded(feed, "acknowledge", self.channel.basic_ack(*tag, options)).await?;
-        }
-        Ok(())
+        // Side by side: each waits until it is written, and none for another.
+        let singles = due.singles.iter().map(|tag| self.channel.basic_ack(*tag, BasicAckOptions { multiple: false }));
+        bounded(feed, "acknowledge", try_join_all(singles).map_ok(drop)).await
     }
 
     /// Asks for no more. What was received and not handed out goes back.
@@ -252,6 +251,17 @@ impl Session {
         self.silence.looks = if ready > 0 { self.silence.looks + 1 } else { 0 };
         if self.silence.looks < 2 { Ok(()) } else { Err("the consumer is silent".to_owned()) }
     }
+}
+
+/// Hands a message to whoever consumes, or those that it stands for. One that says it is a bundle and cannot be
+/// read goes the way of all that cannot be read.
+fn put(feed: &Feed, arrived: Arrived) {
+    let is_ours = feed.source.role == Role::Work(Queue::Redeliveries);
+    let Some(members) = bundle::members(&arrived.parcel).filter(|members| is_ours && !members.is_empty()) else {
+        return feed.inbox.put(arrived);
+    };
+    let receipts = arrived.receipt.shared_by(members.len());
+    members.into_iter().zip(receipts).for_each(|(parcel, receipt)| feed.inbox.put(Arrived { parcel, receipt }));
 }
 
 async fn bounded(
