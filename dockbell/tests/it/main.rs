@@ -37,6 +37,8 @@ mod load;
 #[cfg(test)]
 mod newest;
 #[cfg(test)]
+mod panics;
+#[cfg(test)]
 mod payload;
 #[cfg(test)]
 mod poison;
