@@ -52,3 +52,5 @@ mod rules;
 mod secrets;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod watchers;
