@@ -9,7 +9,7 @@ use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::trace;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
-use dockbell_proto::health::{Standing, later};
+use dockbell_proto::health::later;
 use dockbell_proto::message::Message;
 use dockbell_proto::names::Tag;
 use dockbell_proto::order::Order;
@@ -25,9 +25,6 @@ use crate::gate::{Admission, BUSY, Caller, LONGEST_BUSY, admit, expired, spread}
 use crate::lane::{Kind, NoPlace};
 use crate::newest::superseded_by;
 use crate::route::route;
-
-/// How far beyond its longest wait a delivery may claim to be early, for the spreading of what waits in great numbers.
-const SPREAD_LIMIT: Duration = Duration::from_hours(3);
 
 /// A batch that comes so long after it was closed may have been published again meanwhile.
 const LATE: Duration = Duration::from_secs(2);
@@ -87,7 +84,8 @@ impl Deliverer {
         done.await.into_iter().all(|is_done| is_done)
     }
 
-    /// Makes the next attempt of a delivery that was waiting, unless it is not time for it.
+    /// Makes the next attempt of a delivery that was waiting. That its time has come is for the bus to know, which
+    /// measures the wait: the wall clock may have been set meanwhile.
     async fn deliver_waiting(&self, owed: Owed<'_>) -> bool {
         let look_up = self.current(&owed.delivery);
         let Some(found) = unless_stopped(owed.surroundings, look_up).await else { return false };
@@ -95,28 +93,7 @@ impl Deliverer {
             self.drop_unaddressed(&owed.delivery);
             return true;
         };
-        if let Some(at) = self.still_to_wait(&webhook, &owed.delivery)
-            && !self.is_ready_early(&owed.delivery).await
-        {
-            self.settler.wait(owed.delivery, at, owed.maybe_repeated).await;
-            return true;
-        }
         self.deliver(&webhook, owed).await
-    }
-
-    /// Until when a delivery that came early must wait. One that claims to wait longer than any may (the clock
-    /// was set back) has waited for as long as the bus was told to.
-    fn still_to_wait(&self, webhook: &Webhook, delivery: &Delivery) -> Option<Timestamp> {
-        let at = delivery.not_before?;
-        let rest = Duration::try_from(at.duration_since(self.settler.clock.now())).ok()?;
-        let policy = self.settler.policy_of(webhook);
-        let longest = policy.schedule.longest_wait().max(policy.suspension.longest_cooldown.mul_f64(1.2));
-        (!rest.is_zero() && rest <= longest + SPREAD_LIMIT).then_some(at)
-    }
-
-    /// Whether what the delivery was parked for is over.
-    async fn is_ready_early(&self, delivery: &Delivery) -> bool {
-        delivery.is_parked && self.attempter.directory.health(&delivery.webhook).await.standing == Standing::Healthy
     }
 
     /// The webhook as it is now; none if it was removed.

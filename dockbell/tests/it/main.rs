@@ -53,4 +53,6 @@ mod secrets;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]
+mod wall_clock;
+#[cfg(test)]
 mod watchers;
