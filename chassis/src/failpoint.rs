@@ -1,4 +1,4 @@
-//! Points at which a test ends a process at once, as a power cut would.
+//! Points at which a test ends a process at once, as a power cut would, or lets the work there panic.
 //!
 //! Without the feature `failpoints`, which only the tests of `dockbell` switch on, nothing is left of them.
 
@@ -32,19 +32,26 @@ mod armed {
     /// Where this process ends. One process has one end, so a static is enough.
     static END: LazyLock<Option<End>> = LazyLock::new(|| End::parse(&failpoint()?));
 
-    /// A point, and the passage that ends the process.
+    /// A point, the passage that counts, and what happens then.
     #[derive(Debug)]
     pub(super) struct End {
         point: String,
         passage: u64,
+        panics: bool,
         passed: AtomicU64,
     }
 
     impl End {
-        /// Reads `point:passage`.
+        /// Reads `point:passage`, or `point:passage:panic`.
         pub(super) fn parse(text: &str) -> Option<Self> {
+            let (text, panics) = text.strip_suffix(":panic").map_or((text, false), |text| (text, true));
             let (point, passage) = text.split_once(':')?;
-            Some(Self { point: point.to_owned(), passage: passage.parse().ok()?, passed: AtomicU64::new(0) })
+            Some(Self { point: point.to_owned(), passage: passage.parse().ok()?, panics, passed: AtomicU64::new(0) })
+        }
+
+        /// Whether only the work that passes panics.
+        pub(super) fn panics(&self) -> bool {
+            self.panics
         }
 
         /// Notes that `point` is passed, and says whether that is the end.
@@ -53,11 +60,15 @@ mod armed {
         }
     }
 
-    /// Ends the process if `FAILPOINT` is `point:n` and this is the n-th passage, counted from 1.
+    /// Ends the process if `FAILPOINT` is `point:n` and this is the n-th passage, counted from 1; with
+    /// `point:n:panic` it panics.
+    ///
+    /// # Panics
+    /// If it is to.
     pub fn reach(point: &str) {
-        if END.as_ref().is_some_and(|end| end.is_at(point)) {
-            std::process::abort();
-        }
+        let Some(end) = END.as_ref().filter(|end| end.is_at(point)) else { return };
+        assert!(!end.panics(), "on purpose: {point}");
+        std::process::abort();
     }
 
     /// Reaches `point` when `future` has begun and has to wait.
@@ -85,7 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_a_panic_only_if_it_says_so() {
+        let ends = ["sealed:1", "sealed:1:panic"].map(|text| End::parse(text).unwrap());
+        assert!(ends.iter().all(|end| end.is_at("sealed")));
+        assert_eq!(ends.map(|end| end.panics()), [false, true]);
+    }
+
+    #[test]
     fn what_names_no_passage_ends_nothing() {
-        assert!(["", "sealed", "sealed:", "sealed:often"].iter().all(|text| End::parse(text).is_none()));
+        assert!(
+            ["", "sealed", "sealed:", "sealed:often", "sealed:panic"].iter().all(|text| End::parse(text).is_none())
+        );
     }
 }

@@ -54,6 +54,10 @@ pub struct Settler {
 /// How often the absence of a backend is told per operation.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
+/// How long after its time a delivery that the bus did not take to wait is attempted from where it is: longer than a
+/// bus needs that works, and long enough for somebody else to have attempted it who got its message again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Settler {
     /// Records an attempt; while the store is away it is kept to be recorded later, and once no more can be kept the
     /// message stays unsettled. Says whether it falls to the caller to carry the verdict out: whoever records an
@@ -163,13 +167,15 @@ impl Settler {
     }
 
     /// Makes the verdict durable: the next attempt waits in the bus, or the delivery among the dead letters.
-    /// `is_repeated` says that it may have been carried out before.
-    pub async fn carry_out(&self, delivery: &Delivery, verdict: &Verdict, is_repeated: bool) {
+    /// `is_repeated` says that it may have been carried out before. Returns what had to wait here, as
+    /// [`Settler::wait`] does.
+    pub async fn carry_out(&self, delivery: &Delivery, verdict: &Verdict, is_repeated: bool) -> Option<Delivery> {
         match verdict {
-            Verdict::Retry { at } => self.wait(delivery.retried(*at), *at, is_repeated).await,
+            Verdict::Retry { at } => return self.wait(delivery.retried(*at), *at, is_repeated).await,
             Verdict::Dead { reason } => self.bury(delivery, reason).await,
             Verdict::Delivered | Verdict::Superseded { .. } | Verdict::Skipped { .. } | Verdict::Expired { .. } => {}
         }
+        None
     }
 
     /// Takes note of a delivery that is to wait without having been attempted. While the store is away it waits
@@ -189,12 +195,16 @@ impl Settler {
         }
     }
 
-    /// Puts a delivery back to wait until `at`.
-    pub async fn wait(&self, delivery: Delivery, at: Timestamp, is_repeated: bool) {
-        let message = Outgoing { maybe_repeated: is_repeated, ..Outgoing::carrying(&Message::Delivery(delivery)) };
+    /// Puts a delivery to wait in the bus until `at`. While the bus takes nothing it waits here, its message unsettled,
+    /// and is returned soon after its time: an alarm of the broker that a backlog caused would never end if the
+    /// backlog could not be attempted without being published again.
+    pub async fn wait(&self, delivery: Delivery, at: Timestamp, is_repeated: bool) -> Option<Delivery> {
+        let message =
+            Outgoing { maybe_repeated: is_repeated, ..Outgoing::carrying(&Message::Delivery(delivery.clone())) };
         let delay = Duration::try_from(at.duration_since(self.clock.now())).unwrap_or_default();
         let publish = |message| self.bus.publish_after(Queue::Redeliveries, message, delay);
-        until_published(message, publish, |error, pause| self.told("retry", error, pause)).await;
+        let published = until_published(message, publish, |error, pause| self.told("retry", error, pause));
+        timeout(delay + PATIENCE, published).await.is_err().then_some(delivery)
     }
 
     async fn bury(&self, delivery: &Delivery, reason: &str) {

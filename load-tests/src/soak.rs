@@ -59,6 +59,9 @@ pub(crate) struct Soak {
     /// The order of the faults; one that is printed plays them again
     #[arg(long)]
     seed: Option<u64>,
+    /// The most seconds that a fault of the fleet lasts, which is longer than it takes to be noticed
+    #[arg(long, default_value_t = 12.0)]
+    longest: f64,
     /// Repositories, each with a webhook and a reporter
     #[arg(long, default_value_t = 12)]
     repositories: usize,
@@ -106,7 +109,8 @@ impl Soak {
         let time = Duration::from_secs_f64(60.0 * self.minutes);
         sleep(time.mul_f64(CALM)).await;
         let calm_until = Instant::now();
-        going.suffer(time.mul_f64(1.0 - CALM), seed).await?;
+        let longest = Duration::from_secs_f64(self.longest);
+        going.suffer((time.mul_f64(1.0 - CALM), longest), seed).await?;
         end.send_replace(true);
         let ailments = ailing.join_next().await.ok_or("receivers ail")??;
         while let Some(reported) = reporting.join_next().await {
@@ -137,8 +141,8 @@ impl Soak {
 }
 
 impl Going {
-    /// Lets faults of the fleet happen for `time`, one after the other.
-    async fn suffer(&mut self, time: Duration, seed: u64) -> Result<(), BoxError> {
+    /// Lets faults of the fleet happen for `time`, one after the other, none for longer than `longest`.
+    async fn suffer(&mut self, (time, longest): (Duration, Duration), seed: u64) -> Result<(), BoxError> {
         // Not the chances of the receivers.
         let (mut rng, mut deck) = (StdRng::seed_from_u64(seed.wrapping_add(1)), Deck::new(&Fault::ALL));
         let end = Instant::now() + time;
@@ -149,7 +153,7 @@ impl Going {
                 self.under_way.push(self.sink.under_way());
             }
             say(&format!("{:>6.1} s: {fault:?}", self.started.elapsed().as_secs_f64()));
-            self.stage.suffer(fault, &mut rng).await?;
+            self.stage.suffer(fault, longest, &mut rng).await?;
             self.faults.push((fault, from, Instant::now()));
             sleep(up_to(LONGEST_PAUSE, &mut rng)).await;
         }

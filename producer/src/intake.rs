@@ -20,6 +20,7 @@ use bytes::Bytes;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::authorization::bearer;
+use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::trace::TraceContext;
@@ -91,6 +92,7 @@ impl Intake {
         })?;
         let counts = Counts::of(&decoded);
         self.store(decoded, trace).await?;
+        reach("events durable");
         self.count(source, &counts);
         Ok(counts)
     }

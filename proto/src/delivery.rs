@@ -22,7 +22,7 @@ pub struct Delivery {
     pub request: u32,
     /// The number of the next attempt, from 1.
     pub ordinal: u32,
-    /// The earliest time of the next attempt; a message that arrives before it goes back to wait.
+    /// The earliest time of the next attempt, which the bus keeps to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
     /// Whether `not_before` is only when to look again whether it can be attempted, and no pause after a failure.

@@ -45,11 +45,6 @@ impl RetrySchedule {
     pub fn longest(&self) -> Duration {
         self.0.iter().max().copied().unwrap_or_default()
     }
-
-    /// The longest that a delivery may be told to wait, jitter included.
-    pub fn longest_wait(&self) -> Duration {
-        self.longest().mul_f64(1.0 + JITTER)
-    }
 }
 
 impl TryFrom<Vec<Duration>> for RetrySchedule {

@@ -1,5 +1,6 @@
 //! A private `RabbitMQ` node of Debian's `rabbitmq-server`, with a virtual host for each test.
 
+mod faults;
 mod frames;
 mod link;
 mod management;
@@ -49,7 +50,18 @@ impl Node {
     /// # Panics
     /// If it cannot be started; it needs the Debian package rabbitmq-server.
     pub async fn start() -> Self {
-        Self::launch(Ports::find(), "", &[]).await
+        Self::launch(temporary(), Ports::find(), "", &[]).await
+    }
+
+    /// As [`Node::start`], with its files in memory, where hardly anybody else writes, and with short logs, so that
+    /// what was settled does not take room for long.
+    ///
+    /// # Panics
+    /// If it cannot be started; it needs `/dev/shm`.
+    pub async fn start_in_memory() -> Self {
+        let folder = TempDir::new_in("/dev/shm").expect("a folder in memory");
+        let configuration = "raft.wal_max_size_bytes = 2000000\nraft.segment_max_entries = 512\n";
+        Self::launch(folder, Ports::find(), configuration, &[]).await
     }
 
     /// As [`Node::start`], and the node takes connections over TLS beside plain ones.
@@ -65,7 +77,7 @@ impl Node {
             certificate.display(),
             key.display()
         );
-        Self::launch(ports, &configuration, &[]).await
+        Self::launch(temporary(), ports, &configuration, &[]).await
     }
 
     /// A node without streams, as one that was upgraded from an earlier release.
@@ -74,12 +86,12 @@ impl Node {
     /// As [`Node::start`].
     pub async fn start_without_streams() -> Self {
         let flags = [("RABBITMQ_FEATURE_FLAGS", "quorum_queue,implicit_default_bindings,virtual_host_metadata")];
-        Self::launch(Ports::find(), "", &flags).await
+        Self::launch(temporary(), Ports::find(), "", &flags).await
     }
 
-    async fn launch(ports: Ports, configuration: &str, more: &[(&str, &str)]) -> Self {
+    async fn launch(folder: TempDir, ports: Ports, configuration: &str, more: &[(&str, &str)]) -> Self {
         assert!(Path::new(SERVER).exists(), "{SERVER} is absent: run scripts/install-test-packages rabbitmq-server");
-        let folder = TempDir::new().expect("a temporary folder").keep();
+        let folder = folder.keep();
         fs::create_dir(folder.join("home")).expect("a folder");
         let mut process = guard(&folder, ports, configuration).envs(more.iter().copied()).spawn().expect("sh");
         let commands = process.stdin.take().expect("a standard input");
@@ -113,11 +125,16 @@ impl Node {
     /// If it cannot be made.
     pub async fn virtual_host(&self) -> String {
         let name = format!("test-{}", self.hosts.fetch_add(1, Ordering::Relaxed));
+        self.make_virtual_host(&name).await;
+        name
+    }
+
+    /// The same by a name, such as that of one that was removed.
+    pub async fn make_virtual_host(&self, name: &str) {
         self.expect_call("PUT", &format!("/vhosts/{name}"), None).await;
         let rights = json!({ "configure": ".*", "write": ".*", "read": ".*" });
         self.expect_call("PUT", &format!("/permissions/{name}/guest"), Some(rights)).await;
-        self.add_user(&name, &name, (".*", ".*", ".*")).await;
-        name
+        self.add_user(name, name, (".*", ".*", ".*")).await;
     }
 
     /// Removes a virtual host with all that stands in it, and its user.
@@ -212,30 +229,6 @@ impl Node {
         answer.get("routed") == Some(&Value::Bool(true))
     }
 
-    /// Raises or clears the alarm that stops publishers.
-    ///
-    /// # Panics
-    /// If `rabbitmqctl` fails.
-    pub async fn set_memory_alarm(&self, raised: bool) {
-        let watermark = if raised { "0.00001" } else { "0.6" };
-        let mut control = Command::new(CONTROL);
-        control.args(["-n", &self.ports.node_name(), "set_vm_memory_high_watermark", watermark]);
-        control.envs(environment(&self.folder, self.ports)).stdout(Stdio::null()).stderr(Stdio::null());
-        let status = control.status().await.expect("rabbitmqctl");
-        assert!(status.success(), "rabbitmqctl: {status}");
-    }
-
-    /// Ends the node without warning. Quorum queues survive that only when they are older than 10 s.
-    pub async fn kill(&self) {
-        self.command("kill").await;
-    }
-
-    /// Starts the node again after [`Node::kill`].
-    pub async fn restart(&self) {
-        self.command("start").await;
-        self.until_up().await;
-    }
-
     async fn command(&self, command: &str) {
         let mut guard = self.guard.lock().await;
         guard.commands.write_all(format!("{command}\n").as_bytes()).await.expect("a guard");
@@ -261,6 +254,10 @@ impl Node {
         assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
         answer.body
     }
+}
+
+fn temporary() -> TempDir {
+    TempDir::new().expect("a temporary folder")
 }
 
 fn guard(folder: &Path, ports: Ports, more: &str) -> Command {

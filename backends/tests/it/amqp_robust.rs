@@ -1,5 +1,6 @@
 //! What a broker does to its clients, and what must become of it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use dockbell_testkit::wait::until;
 use tokio::time::{Instant, timeout};
 
 use crate::amqp_bundles::what_waits_together_is_one_message_of_the_broker;
-use crate::amqp_harness::{open, options};
+use crate::amqp_harness::{open, options, trouble};
 use crate::harness::outgoing;
 
 const SOON: Duration = Duration::from_secs(20);
+/// With room for a slow machine.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn next(consumer: &mut Consumer) -> Received {
     timeout(SOON, consumer.next()).await.expect("a message in time").unwrap()
@@ -36,6 +39,7 @@ async fn what_a_broker_does_to_its_clients_is_survived() {
     play(&node, dead_letters_beyond_the_last_are_none).await;
     play(&node, what_waits_together_is_one_message_of_the_broker).await;
     play(&node, consumers_that_come_and_go_keep_nothing_from_others).await;
+    play(&node, a_broker_that_restarts_in_good_order_is_taken_up_again_within_seconds).await;
 }
 
 /// Prints the name of the scenario before it is played, so that the last one names the failure.
@@ -82,6 +86,44 @@ async fn a_queue_that_was_deleted_is_made_again_and_consumed(node: &Node, host: 
     bus.close().await;
 }
 
+async fn a_broker_that_restarts_in_good_order_is_taken_up_again_within_seconds(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    let mut consumer = consume(&bus, Queue::Deliveries, 2).await;
+    for id in ["a", "b", "c"] {
+        publish_until_taken(&bus, id).await;
+    }
+    let held = next(&mut consumer).await;
+    node.stop_broker().await;
+    let refused = bus.publish(Queue::Deliveries, outgoing("refused", b"x".to_vec())).await;
+    assert!(matches!(refused, Err(PublishError::Unknown(_) | PublishError::Unavailable(_))), "{refused:?}");
+    node.start_broker().await;
+    let began = Instant::now();
+    publish_until_taken(&bus, "after").await;
+    assert!(held.receipt.ack().await.is_err(), "its connection is gone");
+    let mut left = BTreeSet::from(["a", "b", "c", "after"]);
+    while !left.is_empty() {
+        let received = next(&mut consumer).await;
+        left.remove(received.id.as_str());
+        received.receipt.ack().await.ok();
+    }
+    eprintln!("all is back {:?} after the broker", began.elapsed());
+    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
+    bus.close().await;
+}
+
+pub(crate) async fn a_virtual_host_that_is_gone_is_used_again_when_it_is_back(node: &Node, host: &str) {
+    let bus = open(node.port(), host, options(1)).await.unwrap();
+    let mut consumer = consume(&bus, Queue::Deliveries, 1).await;
+    node.remove_virtual_host(host).await;
+    trouble(&bus, "").await;
+    let refused = bus.publish(Queue::Deliveries, outgoing("refused", b"x".to_vec())).await;
+    assert!(matches!(refused, Err(PublishError::Unknown(_) | PublishError::Unavailable(_))), "{refused:?}");
+    node.make_virtual_host(host).await;
+    publish_until_taken(&bus, "after").await;
+    assert_eq!(next(&mut consumer).await.id, "after");
+    bus.close().await;
+}
+
 async fn what_others_publish_is_consumed_as_an_event(node: &Node, host: &str) {
     let bus = open(node.port(), host, options(1)).await.unwrap();
     assert!(node.publish(host, "registry.events", "push.hub.test", "an event").await);
@@ -112,7 +154,7 @@ async fn what_was_accepted_survives_the_broker_and_its_clients_come_back() {
     node.restart().await;
     publish_until_taken(&bus, "last").await;
     assert_eq!(held.receipt.ack().await, Err(dockbell_backends::bus::BusError::Stale));
-    let mut found = std::collections::BTreeSet::new();
+    let mut found = BTreeSet::new();
     while found.len() < 21 || !found.contains("last") {
         let received = timeout(2 * SOON, consumer.next()).await.expect("a message in time").unwrap();
         received.receipt.ack().await.ok();

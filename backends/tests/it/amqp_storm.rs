@@ -12,11 +12,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::amqp_alarm::an_alarm_stops_publishers_and_nothing_else;
 use crate::amqp_harness::{open, options};
+use crate::amqp_robust::a_virtual_host_that_is_gone_is_used_again_when_it_is_back;
 use crate::amqp_tls::{Certificates, a_broker_is_believed_by_the_certificates_that_are_given};
 use crate::amqp_traffic::{Drain, Publishers, consume};
 use crate::amqp_wire::{
     a_channel_that_the_broker_closes_is_replaced, a_half_open_connection_is_noticed_and_replaced,
-    a_silent_consumer_is_replaced_and_one_with_a_reason_is_not, another_address_is_taken_when_one_refuses,
+    a_silent_consumer_is_replaced_and_one_with_a_reason_is_not, another_address_is_taken_when_one_never_answers,
+    another_address_is_taken_when_one_refuses,
 };
 use crate::harness::outgoing;
 
@@ -43,6 +45,8 @@ async fn storms_between_a_broker_and_its_clients_are_survived() {
         play(&node, a_half_open_connection_is_noticed_and_replaced),
         play(&node, a_channel_that_the_broker_closes_is_replaced),
         play(&node, another_address_is_taken_when_one_refuses),
+        play(&node, another_address_is_taken_when_one_never_answers),
+        play(&node, a_virtual_host_that_is_gone_is_used_again_when_it_is_back),
     );
     play(&node, an_alarm_stops_publishers_and_nothing_else).await;
 }

@@ -1,5 +1,6 @@
 //! What the wire to a broker does wrong, and what must become of it.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use dockbell_backends::amqp::AmqpOptions;
 use dockbell_backends::bus::{Bus, BusError, PublishError, Queue};
 use dockbell_testkit::rabbitmq::{Link, Node};
 use dockbell_testkit::wait::until;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::amqp_harness::{open, open_any, options};
 use crate::amqp_traffic::{Drain, consume, next, publish, publish_until_taken};
@@ -17,6 +19,7 @@ use crate::harness::outgoing;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Far less than the time after which a connection is given up.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// What a slow machine may add.
 const ROOM: Duration = Duration::from_secs(10);
 
@@ -89,6 +92,20 @@ pub(crate) async fn another_address_is_taken_when_one_refuses(node: &Node, host:
     drain.until_all(&["before", "after"]).await;
     eprintln!("work goes on at another address after {:?}", began.elapsed());
     assert!(began.elapsed() < ROOM, "{:?}", began.elapsed());
+    bus.close().await;
+}
+
+/// Whoever connects to it is taken by the system and never answered.
+pub(crate) async fn another_address_is_taken_when_one_never_answers(node: &Node, host: &str) {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let urls = [silent.local_addr().unwrap().port(), node.port()].map(|port| Node::url(port, host));
+    let began = Instant::now();
+    let bus = open_any(&urls, AmqpOptions { connect_timeout: CONNECT_TIMEOUT, ..options(1) }).await.unwrap();
+    publish(&bus, Queue::Deliveries, &["a"]).await;
+    assert_eq!(next(&mut consume(&bus, Queue::Deliveries, 1).await).await.id, "a");
+    eprintln!("work goes on past an address that never answers after {:?}", began.elapsed());
+    assert!(began.elapsed() < 2 * CONNECT_TIMEOUT + ROOM, "{:?}", began.elapsed());
+    timeout(ROOM, silent.accept()).await.expect("a connection to the silent address").unwrap();
     bus.close().await;
 }
 

@@ -126,18 +126,22 @@ impl Deliverer {
     }
 
     /// Records what happened, and carries out what follows if that falls to us. It does so too for a message that comes
-    /// again, whoever recorded the attempt first: he may have died of it, and the message is all that is left.
-    pub(super) async fn settle(&self, record: AttemptRecord, maybe_repeated: bool) {
+    /// again, whoever recorded the attempt first: he may have died of it, and the message is all that is left. Returns
+    /// what had to wait here.
+    pub(super) async fn settle(&self, record: AttemptRecord, maybe_repeated: bool) -> Option<Delivery> {
         let (delivery, verdict) = (record.delivery.clone(), record.verdict.clone());
         let is_ours = self.settler.record(record).await;
         reach("attempt recorded");
         if is_ours {
-            self.settler.carry_out(&delivery, &verdict, false).await;
+            let waited = self.settler.carry_out(&delivery, &verdict, false).await;
             reach("verdict carried out");
-        } else if maybe_repeated {
-            let verdict = self.earlier_verdict(&delivery).await.unwrap_or(verdict);
-            self.settler.carry_out(&delivery, &verdict, true).await;
+            return waited;
         }
+        if !maybe_repeated {
+            return None;
+        }
+        let verdict = self.earlier_verdict(&delivery).await.unwrap_or(verdict);
+        self.settler.carry_out(&delivery, &verdict, true).await
     }
 
     fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {

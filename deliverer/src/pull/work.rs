@@ -9,7 +9,7 @@ use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::trace;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
-use dockbell_proto::health::{Standing, later};
+use dockbell_proto::health::later;
 use dockbell_proto::message::Message;
 use dockbell_proto::names::Tag;
 use dockbell_proto::order::Order;
@@ -26,9 +26,6 @@ use crate::lane::{Kind, NoPlace};
 use crate::newest::superseded_by;
 use crate::route::route;
 
-/// How far beyond its longest wait a delivery may claim to be early, for the spreading of what waits in great numbers.
-const SPREAD_LIMIT: Duration = Duration::from_hours(3);
-
 /// A batch that comes so long after it was closed may have been published again meanwhile.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -38,7 +35,27 @@ struct Owed<'a> {
     delivery: Delivery,
     /// Whether its message may have been handed out, or published, before.
     maybe_repeated: bool,
+    /// Whether it waited before.
+    kind: Kind,
     surroundings: &'a Surroundings,
+}
+
+/// What became of a delivery.
+#[derive(Debug)]
+enum Done {
+    /// Nothing is left to do.
+    All,
+    /// The deliverer stops before it could be attempted.
+    Nothing,
+    /// It waited here, because the bus did not take it, and now it is its time.
+    Waited(Delivery),
+}
+
+impl Done {
+    /// Everything, unless something waited here.
+    fn unless_waited(waited: Option<Delivery>) -> Self {
+        waited.map_or(Self::All, Self::Waited)
+    }
 }
 
 /// Does the work that a message asks for, then settles it. Dropped before, the message comes back; it does so too
@@ -51,7 +68,8 @@ pub(super) async fn work(deliverer: &Deliverer, message: Received, surroundings:
             let is_done = match asked {
                 Message::Batch(batch) => deliverer.deliver_batch(&Arc::new(batch), maybe_repeated, surroundings).await,
                 Message::Delivery(delivery) => {
-                    deliverer.deliver_waiting(Owed { delivery, maybe_repeated, surroundings }).await
+                    let kind = surroundings.kind();
+                    deliverer.deliver_waiting(Owed { delivery, maybe_repeated, kind, surroundings }).await
                 }
             };
             if !is_done {
@@ -82,12 +100,14 @@ impl Deliverer {
         let deliveries = route(batch, &webhooks);
         tracing::debug!(repository = %batch.repository, deliveries = deliveries.len(), "a batch was routed");
         let done = join_all(deliveries.into_iter().map(|(webhook, delivery)| async move {
-            self.deliver(&webhook, Owed { delivery, maybe_repeated, surroundings }).await
+            let kind = surroundings.kind();
+            self.deliver(&webhook, Owed { delivery, maybe_repeated, kind, surroundings }).await
         }));
         done.await.into_iter().all(|is_done| is_done)
     }
 
-    /// Makes the next attempt of a delivery that was waiting, unless it is not time for it.
+    /// Makes the next attempt of a delivery that was waiting. That its time has come is for the bus to know, which
+    /// measures the wait: the wall clock may have been set meanwhile.
     async fn deliver_waiting(&self, owed: Owed<'_>) -> bool {
         let look_up = self.current(&owed.delivery);
         let Some(found) = unless_stopped(owed.surroundings, look_up).await else { return false };
@@ -95,28 +115,7 @@ impl Deliverer {
             self.drop_unaddressed(&owed.delivery);
             return true;
         };
-        if let Some(at) = self.still_to_wait(&webhook, &owed.delivery)
-            && !self.is_ready_early(&owed.delivery).await
-        {
-            self.settler.wait(owed.delivery, at, owed.maybe_repeated).await;
-            return true;
-        }
         self.deliver(&webhook, owed).await
-    }
-
-    /// Until when a delivery that came early must wait. One that claims to wait longer than any may (the clock
-    /// was set back) has waited for as long as the bus was told to.
-    fn still_to_wait(&self, webhook: &Webhook, delivery: &Delivery) -> Option<Timestamp> {
-        let at = delivery.not_before?;
-        let rest = Duration::try_from(at.duration_since(self.settler.clock.now())).ok()?;
-        let policy = self.settler.policy_of(webhook);
-        let longest = policy.schedule.longest_wait().max(policy.suspension.longest_cooldown.mul_f64(1.2));
-        (!rest.is_zero() && rest <= longest + SPREAD_LIMIT).then_some(at)
-    }
-
-    /// Whether what the delivery was parked for is over.
-    async fn is_ready_early(&self, delivery: &Delivery) -> bool {
-        delivery.is_parked && self.attempter.directory.health(&delivery.webhook).await.standing == Standing::Healthy
     }
 
     /// The webhook as it is now; none if it was removed.
@@ -132,16 +131,27 @@ impl Deliverer {
     }
 
     /// Attempts a delivery, unless this attempt was made before, and makes what follows durable. Says whether that is
-    /// done.
-    async fn deliver(&self, webhook: &Webhook, owed: Owed<'_>) -> bool {
-        let trace = owed.delivery.content.trace.clone();
-        let (id, format) = (&owed.delivery.id, webhook.format.as_str());
-        let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
-        trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
-        self.deliver_in_span(owed).instrument(span).await
+    /// done. What cannot be made durable waits here for its next attempt; a crash makes its message come again, and
+    /// what was recorded tells which attempts were made.
+    async fn deliver(&self, webhook: &Webhook, mut owed: Owed<'_>) -> bool {
+        let surroundings = owed.surroundings;
+        loop {
+            let trace = owed.delivery.content.trace.clone();
+            let (id, format) = (&owed.delivery.id, webhook.format.as_str());
+            let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
+            trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
+            match self.deliver_in_span(owed).instrument(span).await {
+                Done::All => return true,
+                Done::Nothing => return false,
+                // It may be on the bus as well, if an answer of it was lost.
+                Done::Waited(delivery) => {
+                    owed = Owed { delivery, maybe_repeated: true, kind: Kind::Waited, surroundings };
+                }
+            }
+        }
     }
 
-    async fn deliver_in_span(&self, owed: Owed<'_>) -> bool {
+    async fn deliver_in_span(&self, owed: Owed<'_>) -> Done {
         let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
         if self.may_have_been_made(&owed)
             && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
@@ -149,10 +159,10 @@ impl Deliverer {
             self.settler.metrics.delivery_repeated();
             // A copy of a message leaves the verdict to the original; only a message that comes again may
             // be the one whose verdict was recorded and not carried out.
-            if owed.maybe_repeated {
-                self.settler.carry_out(&owed.delivery, &verdict, true).await;
+            if !owed.maybe_repeated {
+                return Done::All;
             }
-            return true;
+            return Done::unless_waited(self.settler.carry_out(&owed.delivery, &verdict, true).await);
         }
         self.see_through(owed).await
     }
@@ -163,12 +173,12 @@ impl Deliverer {
     fn may_have_been_made(&self, owed: &Owed<'_>) -> bool {
         let age = self.settler.clock.now().duration_since(owed.delivery.content.closed_at);
         let is_late = Duration::try_from(age).is_ok_and(|age| age > LATE);
-        owed.maybe_repeated || is_late || owed.surroundings.kind() == Kind::Waited
+        owed.maybe_repeated || is_late || owed.kind == Kind::Waited
     }
 
     /// Brings a delivery to its attempt, or to whatever stands in its way.
-    async fn see_through(&self, owed: Owed<'_>) -> bool {
-        let Some((webhook, admission)) = self.admission(&owed).await else { return true };
+    async fn see_through(&self, owed: Owed<'_>) -> Done {
+        let Some((webhook, admission)) = self.admission(&owed).await else { return Done::All };
         if !matches!(admission, Admission::Attempt | Admission::Try) {
             return self.turn_away(&webhook, owed, admission, "standing").await;
         }
@@ -177,10 +187,10 @@ impl Deliverer {
             Some(Err(no_place)) => {
                 return self.turn_away(&webhook, owed, self.busy(&webhook, no_place).await, "lane").await;
             }
-            None => return false,
+            None => return Done::Nothing,
         };
         // It may have taken a while: what counts is how things are now.
-        let Some((webhook, admission)) = self.admission(&owed).await else { return true };
+        let Some((webhook, admission)) = self.admission(&owed).await else { return Done::All };
         match admission {
             Admission::Attempt => {}
             Admission::Try if self.may_try(&webhook, &owed.delivery).await => {}
@@ -195,8 +205,7 @@ impl Deliverer {
             }
         }
         reach("standing looked up");
-        self.attempt_unless_superseded(&webhook, owed, way).await;
-        true
+        Done::unless_waited(self.attempt_unless_superseded(&webhook, owed, way).await)
     }
 
     /// What the delivery may do now; none if its webhook was removed.
@@ -206,7 +215,7 @@ impl Deliverer {
             return None;
         };
         let health = self.attempter.directory.health(&webhook.id).await;
-        let (custody, kind) = (self.settler.policy_of(&webhook).custody, owed.surroundings.kind());
+        let (custody, kind) = (self.settler.policy_of(&webhook).custody, owed.kind);
         let caller = Caller { webhook: &webhook, health: &health, custody, delivery: &owed.delivery, kind };
         let admission = admit(caller, self.settler.clock.now());
         Some((webhook, admission))
@@ -230,21 +239,23 @@ impl Deliverer {
     }
 
     /// Does with a delivery what is to be done instead of an attempt. `because` is the word for it in metrics.
-    async fn turn_away(&self, webhook: &Webhook, owed: Owed<'_>, admission: Admission, because: &'static str) -> bool {
+    async fn turn_away(&self, webhook: &Webhook, owed: Owed<'_>, admission: Admission, because: &'static str) -> Done {
         match admission {
             Admission::Attempt | Admission::Try => {}
             Admission::End(outcome, verdict) => self.end(webhook, owed.delivery, outcome, verdict).await,
             Admission::Park { until, reason } => {
                 self.settler.metrics.delivery_parked(because);
-                self.park(webhook, owed, until, reason).await;
+                return Done::unless_waited(self.park(webhook, owed, until, reason).await);
             }
         }
-        true
+        Done::All
     }
 
-    async fn park(&self, webhook: &Webhook, owed: Owed<'_>, until: Timestamp, reason: String) {
+    /// Lets a delivery wait until it is looked at again. Returns what had to wait here.
+    async fn park(&self, webhook: &Webhook, owed: Owed<'_>, until: Timestamp, reason: String) -> Option<Delivery> {
         if self.settler.bus.is_full(Queue::Redeliveries) {
-            return self.end_as_expired(webhook, owed.delivery, "the queue of waiting deliveries is full").await;
+            self.end_as_expired(webhook, owed.delivery, "the queue of waiting deliveries is full").await;
+            return None;
         }
         let now = self.settler.clock.now();
         let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
@@ -261,9 +272,10 @@ impl Deliverer {
                 self.end_as_expired(webhook, parking.delivery, &reason).await;
             }
             Some(Parked::Waits(_)) | None => {
-                self.settler.wait(parking.delivery.parked(until), until, owed.maybe_repeated).await;
+                return self.settler.wait(parking.delivery.parked(until), until, owed.maybe_repeated).await;
             }
         }
+        None
     }
 
     async fn end_as_expired(&self, webhook: &Webhook, delivery: Delivery, reason: &str) {
@@ -272,23 +284,25 @@ impl Deliverer {
         }
     }
 
-    /// Makes the attempt, unless the delivery is old news by now, and makes what follows durable.
-    async fn attempt_unless_superseded(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) {
+    /// Makes the attempt, unless the delivery is old news by now, and makes what follows durable. Returns what had to
+    /// wait here.
+    async fn attempt_unless_superseded(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) -> Option<Delivery> {
         // Only what waited or comes again can be old news, and a person who asks for old news gets it.
-        let may_be_old = owed.surroundings.kind() == Kind::Waited || owed.maybe_repeated;
+        let may_be_old = owed.kind == Kind::Waited || owed.maybe_repeated;
         if may_be_old
             && owed.delivery.request == 0
             && let Some(by) = self.superseded_by(&owed.delivery).await
         {
             drop(way);
             let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
-            return self.end(webhook, owed.delivery, outcome, verdict).await;
+            self.end(webhook, owed.delivery, outcome, verdict).await;
+            return None;
         }
         let maybe_repeated = owed.maybe_repeated;
         let record = self.attempt(webhook, owed.delivery, &way).await;
         // The way ends with the attempt: what follows may have to wait for a backend.
         drop(way);
-        self.settle(record, maybe_repeated).await;
+        self.settle(record, maybe_repeated).await
     }
 
     /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice

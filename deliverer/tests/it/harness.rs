@@ -82,11 +82,11 @@ impl House {
         Self { receiver, clock, embedded, folder }
     }
 
-    /// A house whose queues hold `queue_bytes` each.
-    pub(crate) async fn open_small(queue_bytes: u64) -> Self {
+    /// A house that holds no more than `limits` say.
+    pub(crate) async fn open_small(limits: EmbeddedLimits) -> Self {
         let (receiver, folder, clock): (_, _, Arc<dyn Clock>) =
             (Receiver::start().await, TempDir::new().unwrap(), Arc::new(SystemClock));
-        let embedded = open_in(&folder, &clock, EmbeddedLimits { queue_bytes, ..EmbeddedLimits::default() });
+        let embedded = open_in(&folder, &clock, limits);
         Self { receiver, clock, embedded, folder }
     }
 

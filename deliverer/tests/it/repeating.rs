@@ -8,36 +8,20 @@ use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::receiver::Answer;
 use dockbell_testkit::sample;
-use tokio::time::Instant;
 
-use super::harness::{House, Told, header};
+use super::harness::{House, header};
 
+/// Its time has come by the bus; the wall clock was set back meanwhile.
 #[tokio::test]
-async fn a_delivery_whose_time_has_not_come_goes_back_to_wait() {
+async fn a_delivery_that_the_bus_hands_out_is_attempted_whatever_the_wall_clock_says() {
     let house = House::open().await;
     let webhook = house.webhook(1, Format::Dockerhub, "/").await;
     let mut delivery = sample::delivery(&webhook.id, &sample::batch("e", "team/app", &["1"]));
-    let (began, pause) = (Instant::now(), Duration::from_millis(400));
-    delivery.not_before = Some(house.clock.now() + pause);
-    let running = house.run_as(Told { pauses: vec![Duration::from_secs(1)], ..Told::default() });
-    house.publish_waiting(&delivery).await;
-    house.wait_until_idle().await;
-    let requests = house.receiver.requests();
-    assert_eq!(requests.len(), 1);
-    assert!(requests[0].at - began >= pause);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_delivery_that_claims_to_wait_longer_than_any_may_is_attempted() {
-    let house = House::open().await;
-    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
-    let mut delivery = sample::delivery(&webhook.id, &sample::batch("e", "team/app", &["1"]));
-    delivery.not_before = Some(house.clock.now() + Duration::from_hours(24));
+    delivery.not_before = Some(house.clock.now() + Duration::from_hours(1));
     let running = house.run();
     house.publish_waiting(&delivery).await;
     house.wait_until_idle().await;
-    assert_eq!(house.receiver.requests().len(), 1, "the clock was set back");
+    assert_eq!(house.receiver.requests().len(), 1);
     running.stop().await;
 }
 

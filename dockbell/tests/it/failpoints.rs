@@ -13,9 +13,11 @@ use crate::payload::{event_ids, json};
 use crate::process::Home;
 
 /// The points of a producer on the way of a batch; which passage ends it; and how often an event may be told then.
-/// Before its publish begins a batch is nowhere else. From then on it may be stored, its events come back all the same,
-/// and what is left of them may make one other batch, with others of their repository.
-const POINTS: [(&str, u32, usize); 8] = [
+/// An event that is durable and not answered for is reported again, under the same id. Before its publish begins a
+/// batch is nowhere else. From then on it may be stored, its events come back all the same, and what is left of them
+/// may make one other batch, with others of their repository.
+const POINTS: [(&str, u32, usize); 9] = [
+    ("events durable", 1, 1),
     ("delivered", 2, 1),
     ("in window", 2, 1),
     ("batch sealed", 1, 1),

@@ -17,6 +17,8 @@ mod failpoints_deliverer;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod fleet_disk;
+#[cfg(test)]
 mod fleet_faults;
 #[cfg(test)]
 mod fleet_kill;
@@ -37,6 +39,8 @@ mod load;
 #[cfg(test)]
 mod newest;
 #[cfg(test)]
+mod panics;
+#[cfg(test)]
 mod payload;
 #[cfg(test)]
 mod poison;
@@ -50,3 +54,7 @@ mod rules;
 mod secrets;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod wall_clock;
+#[cfg(test)]
+mod watchers;

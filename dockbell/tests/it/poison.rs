@@ -15,6 +15,8 @@ use crate::process::Home;
 
 /// More than the intake takes.
 const TOO_LARGE: usize = 5 * 1024 * 1024;
+/// More than any message may have.
+const HUGE: usize = 16 * 1024 * 1024;
 const DEEP: usize = 100_000;
 
 /// Requests that no repetition could mend, with their status and a word of what is said about them.
@@ -33,6 +35,9 @@ fn poison(caller: &Caller) -> Vec<(RequestBuilder, u16, &'static str)> {
         (report("{\"events\":[{\"action\":\"push\""), 400, "not JSON"),
         (report("{\"hello\":\"world\"}"), 400, "no registry notification"),
         (report("[]"), 400, "no registry notification"),
+        (report("{\"events\":[{\"action\":\"push\",\"size\":NaN}]}"), 400, "not JSON"),
+        (report("{\"events\":[{\"action\":\"push\",\"id\":\"\\ud800\"}]}"), 400, "not JSON"),
+        (report("<html>sorry</html>").header("content-type", "text/html"), 400, "not JSON"),
         (caller.report_request(vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}']), 400, "not JSON"),
         (report(&format!("{{\"padding\":\"{}\"}}", "x".repeat(TOO_LARGE))), 413, "4 MiB"),
         (to(Method::POST, "registry", "wrong"), 401, "Authorization: Bearer"),
@@ -70,8 +75,10 @@ async fn what_the_intake_cannot_read_is_refused_clearly_and_delays_nothing() {
     while let Some(asked) = asking.join_next().await {
         asked.unwrap();
     }
-    // What came after all the poison is delivered too, and nothing of the poison is.
-    caller.report(&push("e-later", "team/app", "later")).await;
+    // What came after all the poison is delivered too, and nothing of the poison is. What it says of its type
+    // does not matter.
+    let later = caller.report_request(push("e-later", "team/app", "later").to_string());
+    assert_eq!(send(later.header("content-type", "text/html")).await.status, 202);
     let tags: Vec<String> = receiver.wait_for(2).await.iter().map(tag).collect();
     assert_eq!(tags, ["good", "later"]);
     let refused = ["400", "401", "404", "405", "413", "415"].map(|status| format!("status=\"{status}\""));
@@ -104,14 +111,22 @@ async fn a_bad_event_in_a_good_body_is_rejected_alone() {
 /// What stands on the queues and is nothing of ours, by its id: headers, body, and a word of the reason.
 fn garbage() -> BTreeMap<String, (Queue, Outgoing, &'static str)> {
     let source = |name: &str| vec![("dockbell-source".to_owned(), name.to_owned())];
+    let html = vec![("content-type".to_owned(), "text/html".to_owned())];
+    let twice = "{\"schema\":\"dockbell.batch/1\",\"events\":1,\"events\":1}";
     let bodies = [
         (Queue::Events, vec![], b"\xff\xfe\x00".to_vec(), "not JSON"),
         (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/99\"}".to_vec(), "which this version does not read"),
         (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/1\"}".to_vec(), "`repository` is missing"),
         (Queue::Events, source("gone"), b"{\"events\":[]}".to_vec(), "dockbell-source"),
+        (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/1\",\"size\":NaN}".to_vec(), "not JSON"),
+        (Queue::Events, vec![], b"{\"schema\":\"dockbell.event/1\",\"id\":\"\\ud800\"}".to_vec(), "not JSON"),
+        (Queue::Events, vec![], vec![b' '; HUGE], "4 MiB"),
+        (Queue::Events, html, b"<html>sorry</html>".to_vec(), "not JSON"),
         (Queue::Deliveries, vec![], b"no JSON".to_vec(), "dockbell.batch/1"),
         (Queue::Deliveries, vec![], b"{\"schema\":\"dockbell.batch/99\"}".to_vec(), "dockbell.batch/99"),
         (Queue::Deliveries, vec![], b"{\"schema\":\"dockbell.batch/1\",\"changes\":7}".to_vec(), "dockbell.batch/1"),
+        (Queue::Deliveries, vec![], b"{\"schema\":\"dockbell.batch/1\",\"events\":NaN}".to_vec(), "dockbell.batch/1"),
+        (Queue::Deliveries, vec![], twice.as_bytes().to_vec(), "dockbell.batch/1"),
         (Queue::Redeliveries, vec![], Vec::new(), "dockbell.delivery/1"),
         (Queue::Redeliveries, vec![], vec![b'['; DEEP], "dockbell.delivery/1"),
     ];
@@ -141,7 +156,8 @@ async fn garbage_on_the_bus_becomes_dead_letters_with_their_reasons_and_blocks_n
     dockbell.caller.report(&push("e-good", "team/app", "good")).await;
     assert_eq!(tag(&receiver.wait_for(1).await[0]), "good");
     let count = async || dockbell.caller.metric("dockbell_dead_letters_total", &[]).await;
-    let all_buried = async || (count().await >= 9.0).then_some(());
+    let all = f64::from(u32::try_from(garbage.len()).unwrap());
+    let all_buried = async || (count().await >= all).then_some(());
     wait::until("all garbage to be a dead letter", all_buried).await;
     dockbell.stop_well().await;
 

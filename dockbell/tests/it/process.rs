@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -29,6 +30,7 @@ pub(crate) struct Process {
     child: Child,
     stdout: Text,
     stderr: Text,
+    is_read: watch::Sender<bool>,
     reading: JoinSet<()>,
 }
 
@@ -139,11 +141,11 @@ impl Process {
     fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
-        let (stdout, stderr) = (Text::default(), Text::default());
+        let (stdout, stderr, is_read) = (Text::default(), Text::default(), watch::Sender::new(true));
         let mut reading = JoinSet::new();
-        reading.spawn(read(child.stdout.take().unwrap(), Arc::clone(&stdout)));
-        reading.spawn(read(child.stderr.take().unwrap(), Arc::clone(&stderr)));
-        Self { child, stdout, stderr, reading }
+        reading.spawn(read(child.stdout.take().unwrap(), Arc::clone(&stdout), is_read.subscribe()));
+        reading.spawn(read(child.stderr.take().unwrap(), Arc::clone(&stderr), is_read.subscribe()));
+        Self { child, stdout, stderr, is_read, reading }
     }
 
     pub(crate) fn stdout(&self) -> String {
@@ -152,6 +154,11 @@ impl Process {
 
     pub(crate) fn stderr(&self) -> String {
         text(&self.stderr)
+    }
+
+    /// Reads nothing more of what it writes, until it has ended.
+    pub(crate) fn stop_reading(&self) {
+        self.is_read.send_replace(false);
     }
 
     /// Sends a signal, by its name without `SIG`.
@@ -178,6 +185,7 @@ impl Process {
     /// Waits for its end.
     pub(crate) async fn ended(mut self) -> Ended {
         let status = self.wait().await;
+        self.is_read.send_replace(true);
         while self.reading.join_next().await.is_some() {}
         Ended { code: status.code(), stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
@@ -218,14 +226,21 @@ impl Dockbell {
         self.process.ended().await
     }
 
+    /// Reads nothing more of its log, until it has ended.
+    pub(crate) fn stop_reading(&self) {
+        self.process.stop_reading();
+    }
+
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
     }
 }
 
-async fn read(stream: impl AsyncRead + Unpin, into: Text) {
+async fn read(stream: impl AsyncRead + Unpin, into: Text, mut is_read: watch::Receiver<bool>) {
     let mut lines = BufReader::new(stream).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
+    while is_read.wait_for(|is_read| *is_read).await.is_ok()
+        && let Ok(Some(line)) = lines.next_segment().await
+    {
         let mut into = into.lock().unwrap_or_else(PoisonError::into_inner);
         into.push_str(&String::from_utf8_lossy(&line));
         into.push('\n');

@@ -19,8 +19,6 @@ use crate::program::Program;
 
 const PRODUCERS: usize = 2;
 const DELIVERERS: usize = 3;
-/// The longest that a fault lasts: longer than it takes to be detected.
-const LONGEST: Duration = Duration::from_secs(12);
 /// A broker that is killed earlier breaks its youngest queues.
 const QUEUES_MATURE: Duration = Duration::from_secs(12);
 /// All that takes long is shortened, so that much happens within minutes.
@@ -115,9 +113,9 @@ impl Stage {
         Ok(())
     }
 
-    /// Lets a fault happen and be over.
-    pub(crate) async fn suffer(&mut self, fault: Fault, rng: &mut StdRng) -> Result<(), BoxError> {
-        let time = up_to(LONGEST, rng);
+    /// Lets a fault happen and be over, within `longest` if it lasts.
+    pub(crate) async fn suffer(&mut self, fault: Fault, longest: Duration, rng: &mut StdRng) -> Result<(), BoxError> {
+        let time = up_to(longest, rng);
         let (producer, deliverer) = (rng.random_range(0..PRODUCERS), rng.random_range(0..DELIVERERS));
         match fault {
             Fault::KillProducer => self.replace_producer(producer).await?,
