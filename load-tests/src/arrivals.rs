@@ -167,7 +167,8 @@ mod tests {
         let table = arrivals.by_second(|_| true);
         let lines: Vec<_> = table.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>()).collect();
         assert_eq!(lines, [["second", "due"], ["0", "100"], ["1", "100"]]);
-        assert!(table.trim_end().ends_with(&micros(LATEST).to_string()[..3]), "what never arrived is latest: {table}");
+        let longest: u64 = table.trim_end().rsplit(',').next().unwrap().parse().unwrap();
+        assert!(longest >= micros(LATEST), "what never arrived is latest: {table}");
     }
 
     #[test]
