@@ -27,6 +27,9 @@ pub enum Admission {
     Attempt,
     /// It is attempted if it is one of the few that may try the webhook.
     Try,
+    /// It is fresh, and leaves the places of the fresh to others: it waits in the broker until it may be its turn among
+    /// those that come again.
+    Yield,
     /// It waits in the broker.
     Park {
         /// Until when, before it is spread out.
@@ -72,10 +75,7 @@ pub fn admit(caller: Caller<'_>, now: Timestamp) -> Admission {
             Admission::Park { until, reason: format!("the webhook is suspended until {until}") }
         }
         Standing::Suspended { .. } | Standing::Recovering { .. } => Admission::Try,
-        Standing::Healthy if kind == Kind::Fresh && health.consecutive_failures > 0 => {
-            let reason = "the webhook's last attempt failed, so this one waits among those that come again".to_owned();
-            Admission::Park { until: now, reason }
-        }
+        Standing::Healthy if kind == Kind::Fresh && health.consecutive_failures > 0 => Admission::Yield,
         Standing::Healthy => Admission::Attempt,
     }
 }
@@ -129,7 +129,7 @@ mod tests {
     fn a_healthy_webhook_is_attempted_and_a_failing_one_leaves_the_fresh_to_others() {
         assert_eq!(admitted(|_, _, _| (), Kind::Fresh), Admission::Attempt);
         let failing = |_: &mut Webhook, health: &mut Health, _: &mut Delivery| health.consecutive_failures = 1;
-        assert!(matches!(admitted(failing, Kind::Fresh), Admission::Park { until, .. } if until == at(60)));
+        assert_eq!(admitted(failing, Kind::Fresh), Admission::Yield);
         assert_eq!(admitted(failing, Kind::Waited), Admission::Attempt);
     }
 

@@ -116,6 +116,13 @@ impl Lane {
         oldest.saturating_mul(1 + waiting / width)
     }
 
+    /// Whether a delivery of this kind would get a place, or one in the queue before it.
+    pub fn has_room(&self, kind: Kind) -> bool {
+        let mut state = self.lock();
+        state.running.len() < state.width
+            || state.queue(kind).iter().filter(|waiting| !waiting.is_closed()).count() < QUEUE
+    }
+
     /// Waits until this lane is the one of its deliveries that may stand in a shared queue.
     pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await

@@ -48,6 +48,7 @@ async fn what_does_not_fit_before_a_lane_is_told_so() {
         assert!(poll_immediate(waiting).await.is_none());
     }
     assert_eq!(lane.enter(Kind::Fresh).await.unwrap_err(), NoPlace::Full);
+    assert!(!lane.has_room(Kind::Fresh) && lane.has_room(Kind::Waited));
     assert!(poll_immediate(pin!(lane.enter(Kind::Waited))).await.is_none(), "the other kind has a queue of its own");
     drop(place);
     assert!(waiting.remove(0).await.is_ok());

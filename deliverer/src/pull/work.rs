@@ -226,12 +226,23 @@ impl Deliverer {
     async fn busy(&self, webhook: &Webhook, no_place: NoPlace) -> Admission {
         match no_place {
             NoPlace::Full => {
-                let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
-                let pause = self.lanes.of(&webhook.id).expected_wait(waiting).clamp(BUSY, LONGEST_BUSY);
+                let pause = self.expected_wait(webhook).await;
                 self.put_off(pause, "as many deliveries of the webhook are under way as may be at once")
             }
             NoPlace::Paused(pause) => self.put_off(pause, "the receiver asked to be left alone for a while"),
         }
+    }
+
+    /// A fresh delivery of a failing webhook waits among those that come again, from now on if there is room for it.
+    async fn yielded(&self, webhook: &Webhook) -> Admission {
+        let has_room = self.lanes.of(&webhook.id).has_room(Kind::Waited);
+        let pause = if has_room { Duration::ZERO } else { self.expected_wait(webhook).await };
+        self.put_off(pause, "the webhook's last attempt failed, so this one waits among those that come again")
+    }
+
+    async fn expected_wait(&self, webhook: &Webhook) -> Duration {
+        let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+        self.lanes.of(&webhook.id).expected_wait(waiting).clamp(BUSY, LONGEST_BUSY)
     }
 
     fn put_off(&self, pause: Duration, reason: &str) -> Admission {
@@ -240,8 +251,9 @@ impl Deliverer {
 
     /// Does with a delivery what is to be done instead of an attempt. `because` is the word for it in metrics.
     async fn turn_away(&self, webhook: &Webhook, owed: Owed<'_>, admission: Admission, because: &'static str) -> Done {
+        let admission = if admission == Admission::Yield { self.yielded(webhook).await } else { admission };
         match admission {
-            Admission::Attempt | Admission::Try => {}
+            Admission::Attempt | Admission::Try | Admission::Yield => {}
             Admission::End(outcome, verdict) => self.end(webhook, owed.delivery, outcome, verdict).await,
             Admission::Park { until, reason } => {
                 self.settler.metrics.delivery_parked(because);
