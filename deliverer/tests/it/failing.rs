@@ -181,27 +181,3 @@ async fn a_delivery_that_finds_no_room_to_wait_expires_and_others_go_on() {
     assert_eq!(house.dead_letters().await, []);
     running.stop().await;
 }
-
-/// A disk that is full of what failed has room again only if that is attempted.
-#[tokio::test]
-async fn a_delivery_that_cannot_be_put_to_wait_is_attempted_again_from_where_it_is() {
-    let house = House::open_small(EmbeddedLimits { file_bytes: 2 * 1024 * 1024, ..EmbeddedLimits::default() }).await;
-    house.webhook(1, Format::Dockerhub, "/").await;
-    house.receiver.answer_with(vec![Answer::Status(500)]);
-    let batch = sample::batch("e", "team/app", &["1"]);
-    house.publish(&batch).await;
-    for size in [10_000, 1_000, 0] {
-        let filling = Outgoing { body: vec![b'x'; size].into(), ..Outgoing::carrying(&Message::Batch(batch.clone())) };
-        while house.embedded.publish(Queue::Events, filling.clone()).await.is_ok() {}
-    }
-    let running = house.run();
-    let requests = house.receiver.wait_for(2).await;
-    assert_eq!(header(&requests[0], "webhook-id"), header(&requests[1], "webhook-id"));
-    assert!(requests[1].at - requests[0].at > Duration::from_secs(4), "there was room to wait");
-    let standing = async || house.embedded.depth(Queue::Deliveries).await.unwrap().messages;
-    wait::until("its message to be settled", async || (standing().await == 0).then_some(())).await;
-    let waiting = house.embedded.depth(Queue::Redeliveries).await.unwrap();
-    assert_eq!((waiting.messages, waiting.delayed), (0, 0));
-    running.stop().await;
-    assert_eq!(house.receiver.requests().len(), 2);
-}

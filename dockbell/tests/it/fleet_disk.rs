@@ -1,16 +1,16 @@
 //! The disk of the broker is full of what a receiver that is down is owed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dockbell_testkit::rabbitmq::Node;
-use dockbell_testkit::receiver::{Answer, Receiver};
+use dockbell_testkit::receiver::{Answer, Receiver, Recorded};
 use dockbell_testkit::wait;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::calls::push;
 use crate::fleet::Fleet;
-use crate::payload::{event_ids, json as body};
+use crate::payload::{delivery_id, event_ids, json as body};
 
 const PUSHES: usize = 150;
 /// Several, so that deliveries take much more room than events.
@@ -18,6 +18,8 @@ const WEBHOOKS: usize = 4;
 const DELIVERIES: usize = PUSHES * WEBHOOKS;
 /// How much of the room that they take must be free again. Logs are removed in parts, so some of it stays for a while.
 const ROOM: u64 = 8 * 1024 * 1024;
+/// Deliveries that must be attempted twice during the alarm.
+const AGAIN: usize = 20;
 /// Nearly as large as the description of a repository may be.
 const DESCRIPTION: usize = 24_000;
 /// Enough for nothing to be given up: while the bus takes nothing, each lasts some seconds.
@@ -31,8 +33,6 @@ async fn a_disk_alarm_that_failed_deliveries_caused_is_over_when_their_receiver_
         .with("DOCKBELL_WINDOW_QUIET", "50ms")
         .with("DOCKBELL_WINDOW_MAX_WAIT", "200ms")
         .with("DOCKBELL_DELIVERY_SCHEDULE", &["1s"; PAUSES].join(","))
-        .with("DOCKBELL_DELIVERY_RETRY_PREFETCH", "32")
-        .with("DOCKBELL_DELIVERY_RETRY_ATTEMPTS", "32")
         .with("DOCKBELL_POLICY_SUSPEND_FAILURES", "1000000");
     let console = fleet.console().await;
     for number in 0..WEBHOOKS {
@@ -53,9 +53,10 @@ async fn a_disk_alarm_that_failed_deliveries_caused_is_over_when_their_receiver_
         (answer.status() == 503 && node.has_alarm().await).then_some(())
     };
     wait::until("the alarm", refused).await;
-    // They fail again, more than are held, and cannot be published to wait.
+    // They fail again, which nobody can publish, and yet are attempted once more.
     let before = receiver.requests().len();
-    receiver.wait_for(before + DELIVERIES / 2).await;
+    let enough = async || (attempted_twice(&receiver.requests()[before..]) >= AGAIN).then_some(());
+    wait::until("further attempts during the alarm", enough).await;
     assert!(node.has_alarm().await);
 
     // Nobody makes room but those who deliver.
@@ -68,6 +69,15 @@ async fn a_disk_alarm_that_failed_deliveries_caused_is_over_when_their_receiver_
     for member in [producer, deliverer, console] {
         member.stop_well().await;
     }
+}
+
+/// How many deliveries were attempted more than once in these requests.
+fn attempted_twice(requests: &[Recorded]) -> usize {
+    let mut times = BTreeMap::<&str, usize>::new();
+    for request in requests {
+        *times.entry(delivery_id(request)).or_default() += 1;
+    }
+    times.values().filter(|times| **times > 1).count()
 }
 
 /// How many of the deliveries were accepted.
