@@ -5,8 +5,9 @@
 //! they were judged.
 
 mod failure;
-mod names;
+pub mod names;
 mod resolve;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use resolve::{LOOK_UPS_LIMIT, VettingResolver};
+use names::Names;
+use resolve::VettingResolver;
 
 /// How much of an answer's body is kept, in bytes; the rest is not read.
 const BODY_KEPT: usize = 16 * 1024;
@@ -89,14 +90,14 @@ pub struct Transport {
 pub struct TransportError(#[source] reqwest::Error);
 
 impl Transport {
-    /// A client that dials only what `policy` permits. `clock` dates `Retry-After`.
+    /// A client that dials only what `policy` permits of what `names` leads to. `clock` dates `Retry-After`.
     pub fn new(
+        names: &Arc<Names>,
         policy: &Arc<AddressPolicy>,
         deadlines: Deadlines,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
-        let look_ups = Arc::new(Semaphore::new(LOOK_UPS_LIMIT));
-        let resolver = |port| VettingResolver::new(Arc::clone(policy), port, Arc::clone(&look_ups));
+        let resolver = |port| VettingResolver::new(Arc::clone(names), Arc::clone(policy), port, deadlines.connect);
         let client = |port| client(resolver(port), deadlines).map_err(TransportError);
         let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
         Ok(Self { by_port, other: client(None)?, deadlines, clock })

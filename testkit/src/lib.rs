@@ -7,6 +7,7 @@ pub mod collector;
 pub mod conformance;
 mod free;
 pub mod listening;
+pub mod name_server;
 pub mod oracle;
 pub mod proxy;
 pub mod rabbitmq;

@@ -42,7 +42,9 @@ struct Running {
 fn run(bus: &Arc<Listening>, target: Option<OperatorTarget>) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bus: Arc<dyn Bus> = Arc::<Listening>::clone(bus);
-    let (operations, telling) = Operations::new(bus, &clock, target, &opentelemetry::global::meter("test")).unwrap();
+    let names = Arc::new(Names::new(Vec::new()));
+    let (operations, telling) =
+        Operations::new(bus, &clock, (target, &names), &opentelemetry::global::meter("test")).unwrap();
     let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
     tasks.spawn(telling.run(shutdown.clone()));
     Running { operations, shutdown, tasks }
