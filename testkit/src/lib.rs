@@ -14,5 +14,6 @@ pub mod rabbitmq;
 pub mod receiver;
 pub mod redis;
 pub mod registry;
+pub mod rogue;
 pub mod sample;
 pub mod wait;

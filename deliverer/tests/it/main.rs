@@ -11,9 +11,13 @@ mod failing;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod overlapping;
+#[cfg(test)]
+mod refusing;
 #[cfg(test)]
 mod repeating;
 #[cfg(test)]
