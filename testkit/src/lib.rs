@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+pub mod authority;
 pub mod clock;
 pub mod collector;
 pub mod conformance;

@@ -27,4 +27,6 @@ mod superseding;
 #[cfg(test)]
 mod suspending;
 #[cfg(test)]
+mod vouching;
+#[cfg(test)]
 mod watched;
