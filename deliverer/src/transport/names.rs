@@ -115,15 +115,16 @@ impl Names {
 
     fn read(&self) -> Result<Sources, LookUpError> {
         let hosts = Arc::new(Hosts::from_system().unwrap_or_default());
+        let of_system = || named_in(&std::fs::read(RESOLV_CONF).unwrap_or_default());
         let servers = if self.servers.is_empty() { of_system() } else { self.servers.clone() };
         Ok(Sources { read_at: Instant::now(), hosts, resolver: resolver(&servers)? })
     }
 }
 
-/// The name servers of the system; one on this machine, if it names none (resolv.conf(5)).
-fn of_system() -> Vec<SocketAddr> {
-    let text = std::fs::read(RESOLV_CONF).unwrap_or_default();
-    let (config, _) = resolv_conf::Config::parse_with_errors(&text);
+/// The name servers that a `resolv.conf` names; one on this machine, if it names none (resolv.conf(5)). Of the rest of
+/// it nothing is needed, so that what is wrong there is passed over.
+fn named_in(resolv_conf: &[u8]) -> Vec<SocketAddr> {
+    let (config, _) = resolv_conf::Config::parse_with_errors(resolv_conf);
     let servers: Vec<IpAddr> = config.nameservers.into_iter().map(IpAddr::from).collect();
     let servers = if servers.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { servers };
     servers.into_iter().map(|ip| SocketAddr::new(ip, PORT)).collect()
@@ -202,6 +203,13 @@ mod tests {
         assert!(both(Err(LookUpError::NoSuchName), unanswered()).unwrap_err().is_ours());
         assert!(both(unanswered(), Err(LookUpError::NoSuchName)).unwrap_err().is_ours());
         assert!(!both(Err(LookUpError::NoSuchName), Err(LookUpError::NoSuchName)).unwrap_err().is_ours());
+    }
+
+    #[test]
+    fn the_name_servers_of_the_system_are_those_that_its_file_names() {
+        let file = b"# made by hand\nsearch team.test ..\nnameserver 10.0.0.53\noptions ndots:5 unheard-of\nnameserver fd00::53\n";
+        assert_eq!(named_in(file), ["10.0.0.53:53".parse().unwrap(), "[fd00::53]:53".parse().unwrap()]);
+        assert_eq!(named_in(b""), ["127.0.0.1:53".parse().unwrap()]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Names of receivers, and name servers that misbehave.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use dockbell_backends::store::Store as _;
@@ -11,7 +11,7 @@ use dockbell_testkit::receiver::Answer;
 use dockbell_testkit::sample;
 
 use super::harness::{House, Told};
-use super::street::{Ended, attempt_each};
+use super::street::{Ended, UNDELAYED, attempt_each};
 
 /// How long a look-up may take, and how long the machine may take beyond that.
 const BUDGET: Duration = Duration::from_secs(3);
@@ -57,10 +57,35 @@ async fn what_name_servers_say_of_a_name_tells_whose_fault_it_is() {
 #[tokio::test]
 async fn name_servers_that_are_silent_cost_a_look_up_its_budget_and_other_endpoints_nothing() {
     let names: Vec<String> = (0..100).map(|number| format!("silent{number}.test")).collect();
-    let names: Vec<(&str, Reply)> = names.iter().map(|name| (name.as_str(), Reply::Silence)).collect();
-    for ended in attempt_names(&names).await {
+    let mut names: Vec<(&str, Reply)> = names.iter().map(|name| (name.as_str(), Reply::Silence)).collect();
+    names.push(("known.test", Reply::loopback()));
+    let mut ended = attempt_names(&names).await;
+    let known = ended.pop().unwrap();
+    assert_eq!(known.words(), ("accepted", false));
+    assert!(known.took < UNDELAYED, "the look-ups of others delay it: {known:?}");
+    for ended in ended {
         assert_eq!(ended.words(), ("hindered", false), "{ended:?}");
         assert!(ended.took + Duration::from_millis(100) >= BUDGET && ended.took < BUDGET + SLACK, "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_name_server_that_answers_is_enough_and_none_is_our_fault() {
+    let (silent, answering) = (NameServer::start().await, NameServer::start().await);
+    silent.say("known.test", Reply::Silence);
+    answering.say("known.test", Reply::loopback());
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rows = [
+        (vec![silent.addr(), answering.addr()], "accepted"),
+        (vec![closed, answering.addr()], "accepted"),
+        (vec![closed], "hindered"),
+    ];
+    for (name_servers, expected) in rows {
+        let house = House::open().await;
+        let told = Told { name_servers, ..Told::default() };
+        let ended = attempt_each(&house, told, &[url(&house, "known.test")]).await;
+        let limit = if expected == "accepted" { UNDELAYED } else { BUDGET + SLACK };
+        assert_eq!((ended[0].words(), ended[0].took < limit), ((expected, false), true), "{ended:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use super::harness::{House, Told};
 /// The number of the healthy webhook.
 const HEALTHY: u8 = 255;
 /// How long a healthy endpoint may take while others hang. It takes milliseconds where nothing else runs.
-const UNDELAYED: Duration = Duration::from_secs(2);
+pub(crate) const UNDELAYED: Duration = Duration::from_secs(2);
 
 /// Longer than any test takes, so that one attempt is made.
 pub(crate) const SCHEDULE: [Duration; 2] = [Duration::from_mins(10), Duration::from_hours(1)];
