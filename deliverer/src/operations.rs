@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::judge::describe;
-use crate::transport::{Deadlines, Post, Transport, TransportError};
+use crate::transport::{Deadlines, Outside, Post, Transport, TransportError};
 use waiting::Waiting;
 
 /// The pauses before an event is sent again. They are short, because an event that comes late says little.
@@ -83,10 +83,10 @@ impl Operations {
     pub fn new(
         bus: Arc<dyn Bus>,
         clock: &Arc<dyn Clock>,
-        target: Option<OperatorTarget>,
+        (target, outside): (Option<OperatorTarget>, &Outside),
         meter: &Meter,
     ) -> Result<(Self, Telling), TransportError> {
-        let posting = target.map(|target| Posting::new(target, Arc::clone(clock))).transpose()?;
+        let posting = target.map(|target| Posting::new(target, outside, Arc::clone(clock))).transpose()?;
         let told = meter.u64_counter("dockbell.operator_events").with_description("Operator events, by kind").build();
         let lost = meter
             .u64_counter("dockbell.operator_events.lost")
@@ -174,9 +174,9 @@ impl Shared {
 }
 
 impl Posting {
-    fn new(target: OperatorTarget, clock: Arc<dyn Clock>) -> Result<Self, TransportError> {
+    fn new(target: OperatorTarget, outside: &Outside, clock: Arc<dyn Clock>) -> Result<Self, TransportError> {
         let anywhere = Arc::new(AddressPolicy::permitting_all());
-        let transport = Transport::new(&anywhere, Deadlines::default(), Arc::clone(&clock))?;
+        let transport = Transport::new(outside, &anywhere, Deadlines::default(), Arc::clone(&clock))?;
         Ok(Self { target, transport, clock })
     }
 

@@ -26,7 +26,8 @@ use crate::operations::Operations;
 use crate::pull::Deliverer;
 use crate::settings::Settings;
 use crate::settle::Settler;
-use crate::transport::{Transport, TransportError};
+use crate::transport::names::Names;
+use crate::transport::{Outside, Transport, TransportError};
 use crate::under_way::UnderWay;
 use crate::unrecorded::Unrecorded;
 
@@ -51,12 +52,13 @@ pub fn start(
     lifecycle: &Lifecycle,
 ) -> Result<(), TransportError> {
     let Surroundings { bus, store, clock, rng } = surroundings;
-    let transport = Transport::new(&settings.targets, settings.deadlines, Arc::clone(&clock))?;
+    let outside = Outside { names: Arc::new(Names::new(settings.name_servers.clone())), roots: settings.roots.clone() };
+    let transport = Transport::new(&outside, &settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
     let target = settings.operations.clone();
-    let (operations, telling) = Operations::new(Arc::clone(&bus), &clock, target, meter)?;
+    let (operations, telling) = Operations::new(Arc::clone(&bus), &clock, (target, &outside), meter)?;
     lifecycle.spawn("operator events", telling.run(lifecycle.shutdown()));
     let settler = Settler {
         operations,

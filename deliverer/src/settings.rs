@@ -3,6 +3,7 @@
 mod operations;
 mod policy;
 
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,18 @@ use dockbell_proto::policy::Policy;
 use crate::operations::OperatorTarget;
 use crate::pull::Share;
 use crate::transport::Deadlines;
+use crate::transport::names::PORT;
+use crate::transport::roots::Roots;
 
 /// What the deliverer is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Which addresses may be reached.
     pub targets: Arc<AddressPolicy>,
+    /// The name servers to ask; those of the system, if none.
+    pub name_servers: Vec<SocketAddr>,
+    /// Who may vouch for receivers, besides those whom the system trusts.
+    pub roots: Roots,
     /// How long an attempt may take.
     pub deadlines: Deadlines,
     /// The delivery policy of webhooks that have none of their own.
@@ -40,6 +47,8 @@ impl Settings {
         let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
         Self {
             targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            name_servers: read_name_servers(reader),
+            roots: read_roots(reader),
             deadlines: read_deadlines(reader),
             policy: policy::read(reader),
             operations: operations::read(reader),
@@ -52,6 +61,26 @@ impl Settings {
             ),
         }
     }
+}
+
+fn read_name_servers(reader: &mut Reader) -> Vec<SocketAddr> {
+    let expected = "an IP address with an optional port, such as 10.0.0.53, 127.0.0.1:5353 or [fd00::53]:53";
+    let parse = |text: &str| {
+        let address = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, PORT));
+        text.parse::<SocketAddr>().ok().or_else(address).filter(|server| server.port() != 0)
+    };
+    reader.get_list("dns.servers", expected, parse).unwrap_or_default()
+}
+
+fn read_roots(reader: &mut Reader) -> Roots {
+    let key = "targets.ca_file";
+    let Some(path) = reader.text(key) else { return Roots::default() };
+    let read = std::fs::read(&path).map_err(|error| format!("the file {path} cannot be read: {error}"));
+    let roots = read.and_then(|pem| Roots::read(&pem).map_err(|error| format!("the file {path} {error}")));
+    roots.unwrap_or_else(|problem| {
+        reader.reject(key, problem);
+        Roots::default()
+    })
 }
 
 fn read_deadlines(reader: &mut Reader) -> Deadlines {

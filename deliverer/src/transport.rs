@@ -5,8 +5,10 @@
 //! they were judged.
 
 mod failure;
-mod names;
+pub mod names;
 mod resolve;
+pub mod roots;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,10 +25,11 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use resolve::{LOOK_UPS_LIMIT, VettingResolver};
+use names::Names;
+use resolve::VettingResolver;
+use roots::Roots;
 
 /// How much of an answer's body is kept, in bytes; the rest is not read.
 const BODY_KEPT: usize = 16 * 1024;
@@ -48,6 +51,15 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), total: Duration::from_secs(15) }
     }
+}
+
+/// What is known of the world outside, whoever is to be reached.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Where names lead.
+    pub names: Arc<Names>,
+    /// Who may vouch for receivers, besides those whom the system trusts.
+    pub roots: Roots,
 }
 
 /// What an attempt sends.
@@ -91,13 +103,14 @@ pub struct TransportError(#[source] reqwest::Error);
 impl Transport {
     /// A client that dials only what `policy` permits. `clock` dates `Retry-After`.
     pub fn new(
+        outside: &Outside,
         policy: &Arc<AddressPolicy>,
         deadlines: Deadlines,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
-        let look_ups = Arc::new(Semaphore::new(LOOK_UPS_LIMIT));
-        let resolver = |port| VettingResolver::new(Arc::clone(policy), port, Arc::clone(&look_ups));
-        let client = |port| client(resolver(port), deadlines).map_err(TransportError);
+        let resolver =
+            |port| VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), port, deadlines.connect);
+        let client = |port| client(resolver(port), &outside.roots, deadlines).map_err(TransportError);
         let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
         Ok(Self { by_port, other: client(None)?, deadlines, clock })
     }
@@ -135,7 +148,7 @@ impl Transport {
     }
 }
 
-fn client(resolver: VettingResolver, deadlines: Deadlines) -> Result<Client, reqwest::Error> {
+fn client(resolver: VettingResolver, roots: &Roots, deadlines: Deadlines) -> Result<Client, reqwest::Error> {
     let resolver = Arc::new(resolver);
     http_client(|| {
         Client::builder()
@@ -145,6 +158,7 @@ fn client(resolver: VettingResolver, deadlines: Deadlines) -> Result<Client, req
             .http1_only()
             .retry(reqwest::retry::never())
             .dns_resolver(Arc::clone(&resolver))
+            .tls_certs_merge(roots.certificates())
             .connect_timeout(deadlines.connect)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)

@@ -105,9 +105,18 @@ pub struct Service {
 impl Service {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        for section in
-            ["data", "admin_token", "api_url", "embedded", "redis", "targets", "delivery", "policy", "operations"]
-        {
+        for section in [
+            "data",
+            "admin_token",
+            "api_url",
+            "embedded",
+            "redis",
+            "targets",
+            "dns",
+            "delivery",
+            "policy",
+            "operations",
+        ] {
             reader.leave_to_others(section);
         }
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));

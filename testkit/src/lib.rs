@@ -2,16 +2,19 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+pub mod authority;
 pub mod clock;
 pub mod collector;
 pub mod conformance;
 mod free;
 pub mod listening;
+pub mod name_server;
 pub mod oracle;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod receiver;
 pub mod redis;
 pub mod registry;
+pub mod rogue;
 pub mod sample;
 pub mod wait;

@@ -10,7 +10,7 @@ use crate::lifecycle::TASK_TARGET;
 
 /// What these crates say below WARN may hold headers, URLs or credentials, and fills disks. The names
 /// are prefixes.
-const QUIET: [&str; 7] = ["hyper", "hyper_util", "reqwest", "h2", "rustls", "amq_protocol", "redis"];
+const QUIET: [&str; 8] = ["hickory", "hyper", "hyper_util", "reqwest", "h2", "rustls", "amq_protocol", "redis"];
 /// lapin warns of a message that was returned, and shows its body. To it a closed channel is an error, although a
 /// queue that is looked for and not there is told in no other way, and so is the end of a recovery that nobody asked
 /// it for. What matters of it the adapter tells.

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::transport::names::Names;
+use crate::transport::roots::Roots;
 
 /// A bus that refuses some announcements, and the folder it is in.
 fn listening(refused: u32) -> (Arc<Listening>, TempDir) {
@@ -42,7 +44,9 @@ struct Running {
 fn run(bus: &Arc<Listening>, target: Option<OperatorTarget>) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bus: Arc<dyn Bus> = Arc::<Listening>::clone(bus);
-    let (operations, telling) = Operations::new(bus, &clock, target, &opentelemetry::global::meter("test")).unwrap();
+    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default() };
+    let (operations, telling) =
+        Operations::new(bus, &clock, (target, &outside), &opentelemetry::global::meter("test")).unwrap();
     let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
     tasks.spawn(telling.run(shutdown.clone()));
     Running { operations, shutdown, tasks }

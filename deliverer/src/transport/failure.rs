@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use dockbell_proto::outcome::{Outcome, Phase};
+use rustls::{CertificateError, Error as TlsError};
 
 use super::names::LookUpError;
 use super::resolve::ForbiddenName;
@@ -21,8 +22,8 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
     if error.is_timeout() {
         return Outcome::TimedOut { phase: if error.is_connect() { Phase::Connect } else { Phase::Headers } };
     }
-    if let Some(error) = find::<rustls::Error>(error) {
-        return unreachable(&format!("the TLS handshake failed: {error}"));
+    if let Some(error) = find::<TlsError>(error) {
+        return unreachable(&of_handshake(error));
     }
     if let Some(error) = find::<io::Error>(error) {
         return of_connection(error);
@@ -32,6 +33,25 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
 
 fn unreachable(reason: &str) -> Outcome {
     Outcome::Unreachable { reason: reason.to_owned() }
+}
+
+/// The words of the library for some of it list every algorithm there is, and every name that a certificate is for.
+fn of_handshake(error: &TlsError) -> String {
+    use CertificateError as Certificate;
+    let TlsError::InvalidCertificate(certificate) = error else { return format!("the TLS handshake failed: {error}") };
+    let flaw = match certificate {
+        Certificate::Expired | Certificate::ExpiredContext { .. } => "has expired",
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => "is not valid yet",
+        Certificate::UnknownIssuer => "is not from an authority that is trusted here",
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => "is for another name",
+        Certificate::Revoked => "was revoked",
+        Certificate::UnsupportedSignatureAlgorithmContext { .. }
+        | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is signed in a way that is not accepted"
+        }
+        _ => "is not valid",
+    };
+    format!("the TLS handshake failed: the certificate of the receiver {flaw}")
 }
 
 /// What this machine lacks is our fault. A receiver that is away, and whatever lies between, are not: if they are away

@@ -17,7 +17,8 @@ fn policy(allowed: &str) -> Arc<AddressPolicy> {
 }
 
 async fn post_to(url: &str, allowed: &str, deadlines: Deadlines) -> Exchange {
-    let transport = Transport::new(&policy(allowed), deadlines, Arc::new(SystemClock)).unwrap();
+    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default() };
+    let transport = Transport::new(&outside, &policy(allowed), deadlines, Arc::new(SystemClock)).unwrap();
     // The URL is judged by a policy that permits it, so that what is tested is the connection.
     let url = TargetUrl::parse(url, &policy("127.0.0.0/8")).unwrap();
     transport.post(Post { url, headers: HeaderMap::new(), body: Bytes::from_static(b"{}") }).await

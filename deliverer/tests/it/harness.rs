@@ -1,5 +1,6 @@
 //! A deliverer to test, with its store, its bus and a receiver.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +19,9 @@ use dockbell_deliverer::metrics::Metrics;
 use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::pull::{Deliverer, Share};
 use dockbell_deliverer::settle::Settler;
-use dockbell_deliverer::transport::{Deadlines, Transport};
+use dockbell_deliverer::transport::names::Names;
+use dockbell_deliverer::transport::roots::Roots;
+use dockbell_deliverer::transport::{Deadlines, Outside, Transport};
 use dockbell_deliverer::under_way::UnderWay;
 use dockbell_deliverer::unrecorded::Unrecorded;
 use dockbell_proto::address::AddressPolicy;
@@ -50,6 +53,10 @@ pub(crate) struct Told {
     /// How many attempts are made at once, and how many messages are taken.
     pub(crate) at_once: (u16, u16),
     pub(crate) allowed: &'static str,
+    /// Those of the system, if none.
+    pub(crate) name_servers: Vec<SocketAddr>,
+    /// Who may vouch for receivers.
+    pub(crate) roots: Roots,
 }
 
 impl Default for Told {
@@ -58,7 +65,9 @@ impl Default for Told {
         // The samples are from another year.
         let custody = Custody { age: Duration::from_hours(24 * 365 * 100), ..Custody::default() };
         let policy = Policy { custody, ..Policy::default() };
-        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed: "127.0.0.0/8" }
+        let allowed = "127.0.0.0/8";
+        let (name_servers, roots) = (Vec::new(), Roots::default());
+        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed, name_servers, roots }
     }
 }
 
@@ -112,9 +121,12 @@ impl House {
         let positive = |number| NonZeroU16::new(number).unwrap();
         let (attempts, prefetch) = told.at_once;
         let meter = opentelemetry::global::meter("test");
-        let (operations, telling) = Operations::new(self.embedded.clone(), &self.clock, None, &meter).unwrap();
+        let names = Arc::new(Names::new(told.name_servers.clone()));
+        let outside = Outside { names, roots: told.roots.clone() };
+        let (operations, telling) =
+            Operations::new(self.embedded.clone(), &self.clock, (None, &outside), &meter).unwrap();
         tasks.spawn(telling.run(shutdown.clone()));
-        let deliverer = Arc::new(self.deliverer(directory, (store, operations), told));
+        let deliverer = Arc::new(self.deliverer(directory, (store, operations), &outside, told));
         for queue in [Queue::Deliveries, Queue::Redeliveries] {
             let share = Share { queue, prefetch: positive(prefetch), attempts: positive(attempts) };
             tasks.spawn(Arc::clone(&deliverer).pull(share, shutdown.clone()));
@@ -128,11 +140,12 @@ impl House {
         &self,
         directory: Arc<Directory>,
         (store, operations): (Arc<dyn Store>, Operations),
+        outside: &Outside,
         told: Told,
     ) -> Deliverer {
         let targets =
             Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
-        let transport = Transport::new(&targets, told.deadlines, self.clock.clone()).unwrap();
+        let transport = Transport::new(outside, &targets, told.deadlines, self.clock.clone()).unwrap();
         let schedule = RetrySchedule::new(told.pauses).unwrap();
         Deliverer {
             attempter: Attempter {

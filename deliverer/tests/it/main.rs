@@ -11,12 +11,22 @@ mod failing;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
 mod overlapping;
 #[cfg(test)]
+mod refusing;
+#[cfg(test)]
 mod repeating;
+#[cfg(test)]
+mod street;
 #[cfg(test)]
 mod superseding;
 #[cfg(test)]
 mod suspending;
+#[cfg(test)]
+mod vouching;
 #[cfg(test)]
 mod watched;

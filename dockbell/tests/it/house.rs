@@ -20,11 +20,12 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("load-tests", &["proto", "backends", "chassis", "testkit"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("lapin", &["backends", "load-tests"]),
     ("rusqlite", &["backends"]),
     ("redis", &["backends"]),
     ("reqwest", &["deliverer", "dockbell", "chassis", "load-tests"]),
+    ("hickory-resolver", &["deliverer"]),
     ("axum", &["chassis", "console", "producer", "testkit"]),
 ];
 /// What needs a C library, a build tool or a second TLS stack.
