@@ -37,6 +37,8 @@ mod load;
 #[cfg(test)]
 mod newest;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod payload;
 #[cfg(test)]
 mod poison;
