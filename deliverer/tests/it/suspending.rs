@@ -1,6 +1,7 @@
 //! Receivers that keep failing, and heal.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dockbell_backends::bus::{Bus as _, Queue};
 use dockbell_backends::store::{HistoryQuery, PageRequest, Store as _};
@@ -225,6 +226,26 @@ async fn while_the_store_is_away_known_webhooks_are_served_and_recorded_later() 
     let recorded = async || (in_state(&house, &webhook, DeliveryState::Delivered).await == 11).then_some(());
     wait::until("all attempts to be recorded", recorded).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_disabled_once_although_the_answer_to_its_record_was_lost() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Batch, "/").await;
+    house.receiver.answer_always(Answer::Status(410));
+    let store = Watched::new(&house.embedded);
+    store.loses_an_answer.store(true, Ordering::SeqCst);
+    let running = house.run_on(Arc::<Watched>::clone(&store), short());
+    house.publish(&sample::batch("e", "team/app", &["a"])).await;
+    let disabled = async || {
+        let found = house.embedded.webhook(&webhook.id).await.unwrap().unwrap();
+        (!found.enabled && !house.embedded.changes_of(&webhook.id).await.unwrap().is_empty()).then_some(())
+    };
+    wait::until("the webhook to be disabled", disabled).await;
+    running.stop().await;
+    assert!(!store.loses_an_answer.load(Ordering::SeqCst));
+    assert_eq!(house.embedded.changes_of(&webhook.id).await.unwrap().len(), 1);
+    assert_eq!(house.health(&webhook).await.consecutive_failures, 1);
 }
 
 #[tokio::test]
