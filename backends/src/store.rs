@@ -86,7 +86,8 @@ pub struct Recorded {
     pub is_first: bool,
     /// The webhook's health after it.
     pub health: Health,
-    /// How its standing changed by it, if it did.
+    /// How its standing changed by it, if it did. Who repeats his own record, because the answer was lost, is told again;
+    /// who made a copy of the attempt, at another time, is not.
     pub change: Option<StandingChange>,
 }
 
@@ -262,7 +263,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<Timestamp, StoreError>;
 
     /// Records an attempt: history, health, standing, settled, newest, and whether the delivery waits, at once.
-    /// Repeating a record of the same attempt id within [`SETTLED_KEPT`] changes nothing. What an outcome counts for
+    /// Repeating a record of the same attempt id within [`SETTLED_KEPT`] changes nothing, and tells who repeats his own
+    /// record how the standing changed by it. What an outcome counts for
     /// is as [`Health::count`] says; a change of the standing is kept with its reason, and told as
     /// [`Notice::Standing`]. A retry does not wait, if a later attempt of the same request is settled already.
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError>;

@@ -6,6 +6,7 @@ mod draft;
 mod extract;
 mod letters;
 mod openapi;
+mod operators;
 mod problem;
 mod publish;
 mod replay;
@@ -31,6 +32,7 @@ use dockbell_proto::clock::Clock;
 use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 
+pub use operators::Operators;
 pub use problem::{MemberProblem, Problem};
 pub use request::{NewWebhook, Period, WebhookChange};
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
@@ -52,6 +54,8 @@ pub struct Console {
     pub store: Arc<dyn Store>,
     /// Where redeliveries go.
     pub bus: Arc<dyn Bus>,
+    /// Where operators are told what owners do.
+    pub operators: Operators,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Which addresses a webhook may name.

@@ -137,17 +137,14 @@ pub(crate) async fn note_switch(console: &Console, webhook: &Webhook) -> Result<
     note(console, webhook, standing, reason).await
 }
 
-/// Keeps a change of standing that a person made, and announces it. Whoever listens learns of it at once or, if the
-/// bus is away, from the history.
+/// Keeps a change of standing that a person made, and lets operators be told of it.
 async fn note(console: &Console, webhook: &Webhook, standing: StandingWord, reason: &str) -> Result<(), Problem> {
     let at: Timestamp = console.clock.now();
     let change = StandingChange { at, standing, reason: reason.to_owned() };
     console.store.keep_change(&webhook.id, &change).await?;
     tracing::info!(webhook.id = %webhook.id, standing = standing.as_str(), reason, "the standing of a webhook changed");
-    if let Some(event) = OperatorEvent::of_change(webhook, &change)
-        && let Err(error) = console.bus.announce(&event).await
-    {
-        tracing::warn!(%error, kind = event.kind.as_str(), "an operator event was not announced");
+    if let Some(event) = OperatorEvent::of_change(webhook, &change) {
+        console.operators.tell(event);
     }
     Ok(())
 }

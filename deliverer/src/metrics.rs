@@ -102,9 +102,12 @@ impl Metrics {
         self.attempts.add(1, &[KeyValue::new("format", format.as_str()), outcome, fault]);
     }
 
-    /// A verdict was recorded.
-    pub fn verdict_reached(&self, verdict: &Verdict) {
-        self.verdicts.add(1, &[KeyValue::new("state", verdict.state().as_str())]);
+    /// A verdict followed from `outcome`. What our own address policy forbids is counted apart from other dead letters:
+    /// it is not the receiver that must mend it.
+    pub fn verdict_reached(&self, outcome: &Outcome, verdict: &Verdict) {
+        let state =
+            if matches!(outcome, Outcome::Blocked { .. }) { outcome.as_str() } else { verdict.state().as_str() };
+        self.verdicts.add(1, &[KeyValue::new("state", state)]);
     }
 
     /// A delivery was accepted so long after its push.

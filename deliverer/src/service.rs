@@ -44,24 +44,21 @@ pub struct Surroundings {
     pub rng: StdRng,
 }
 
-/// Starts to deliver.
+/// Starts to deliver. Returns where operators are told, for other parts of the process that have something to tell.
 pub fn start(
     surroundings: Surroundings,
     settings: &Settings,
     meter: &Meter,
     lifecycle: &Lifecycle,
-) -> Result<(), TransportError> {
+) -> Result<Operations, TransportError> {
     let Surroundings { bus, store, clock, rng } = surroundings;
-    let outside = Outside { names: Arc::new(Names::new(settings.name_servers.clone())), roots: settings.roots.clone() };
-    let transport = Transport::new(&outside, &settings.targets, settings.deadlines, Arc::clone(&clock))?;
+    let transport = Transport::new(&outside(settings), &settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
-    let target = settings.operations.clone();
-    let (operations, telling) = Operations::new(Arc::clone(&bus), &clock, (target, &outside), meter)?;
-    lifecycle.spawn("operator events", telling.run(lifecycle.shutdown()));
+    let operations = tell_operators(&bus, &clock, settings, (meter, lifecycle))?;
     let settler = Settler {
-        operations,
+        operations: operations.clone(),
         bus,
         store,
         directory: Arc::clone(&directory),
@@ -84,7 +81,26 @@ pub fn start(
     lifecycle.spawn("deliverer of retries", Arc::clone(&deliverer).pull(settings.waiting, lifecycle.shutdown()));
     lifecycle.spawn("late records", Arc::clone(&deliverer).catch_up(lifecycle.shutdown()));
     lifecycle.spawn("tidying of lanes", deliverer.tidy(lifecycle.shutdown()));
-    Ok(())
+    Ok(operations)
+}
+
+/// Starts to tell operators what is told to the value returned: on `bus`, and at the URL of the settings. A process that
+/// delivers has it from [`start`].
+pub fn tell_operators(
+    bus: &Arc<dyn Bus>,
+    clock: &Arc<dyn Clock>,
+    settings: &Settings,
+    (meter, lifecycle): (&Meter, &Lifecycle),
+) -> Result<Operations, TransportError> {
+    let target = (settings.operations.clone(), &outside(settings));
+    let (operations, telling) = Operations::new(Arc::clone(bus), clock, target, meter)?;
+    lifecycle.spawn("operator events", telling.run(lifecycle.shutdown()));
+    Ok(operations)
+}
+
+/// What is asked for the addresses of receivers, and vouches for them.
+fn outside(settings: &Settings) -> Outside {
+    Outside { names: Arc::new(Names::new(settings.name_servers.clone())), roots: settings.roots.clone() }
 }
 
 /// The settings of a process that is a deliverer and nothing else.
@@ -133,7 +149,7 @@ impl Service {
             clock: Arc::clone(&process.clock),
             rng: process.fork_rng(),
         };
-        start(surroundings, &self.settings, &process.meter(), &process.lifecycle)?;
+        drop(start(surroundings, &self.settings, &process.meter(), &process.lifecycle)?);
         let admin = process.admin_address();
         Ok(process.run(|| tracing::info!(admin.listen = %admin, "dockbell-deliverer is up")).await?)
     }

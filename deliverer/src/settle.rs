@@ -85,7 +85,7 @@ impl Settler {
             let recorded = self.until_done("record", || self.store.record(&record)).await;
             self.unrecorded.forget_oldest();
             self.metrics.unrecorded(-1);
-            self.follow_up(&record, recorded).await;
+            self.follow_up_late(&record, recorded).await;
         }
     }
 
@@ -96,13 +96,19 @@ impl Settler {
                 let record = self.unrecorded.oldest().await;
                 let recorded = self.until_done("record", || self.store.record(&record)).await;
                 self.unrecorded.forget_oldest();
-                self.follow_up(&record, recorded).await;
+                self.follow_up_late(&record, recorded).await;
             }
         };
         if timeout(time, all).await.is_err() {
             let attempts = self.unrecorded.len();
             tracing::warn!(attempts, "attempts could not be recorded before the end: the history lacks them");
         }
+    }
+
+    /// The same for what could not be recorded at once: perhaps it was, and only the answer was lost. What follows may be
+    /// repeated, and is not done twice.
+    async fn follow_up_late(&self, record: &AttemptRecord, recorded: Recorded) {
+        self.follow_up(record, Recorded { is_first: true, ..recorded }).await;
     }
 
     /// Acts on what an attempt did to the standing of its webhook.

@@ -7,12 +7,14 @@ use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::listener::Listener;
 use dockbell_chassis::telemetry::TelemetryConfig;
-use dockbell_console::Console;
+use dockbell_console::{Console, Operators};
+use dockbell_deliverer::operations::Operations;
+use dockbell_deliverer::service::tell_operators;
+use dockbell_deliverer::settings::Settings;
+use dockbell_deliverer::transport::TransportError;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
-use dockbell_proto::address::AddressPolicy;
-use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 
 /// The settings of a process that is the API and nothing else.
@@ -23,24 +25,33 @@ pub(crate) struct Service {
     telemetry: TelemetryConfig,
     servers: Servers,
     admin_token: Secret,
-    rules: Rules,
+    rules: Settings,
+}
+
+/// Why the API could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
 }
 
 /// Where everything is.
 pub(crate) type Backends = (Arc<dyn Bus>, Arc<dyn Store>);
 
-/// Which addresses webhooks may name, and the delivery policy of those that have none of their own.
-pub(crate) type Rules = (Arc<AddressPolicy>, Policy);
-
-/// The API of a process.
+/// The API of a process, by the same rules as its deliverer.
 pub(crate) fn console(
     process: &mut Process,
     (bus, store): Backends,
-    (targets, policy): Rules,
+    rules: Settings,
+    operations: Operations,
     admin_token: Secret,
 ) -> Console {
     let clock = Arc::clone(&process.clock);
-    Console { store, bus, clock, targets, policy, admin_token, rng: Mutex::new(process.fork_rng()) }
+    let operators = Operators::new(move |event| operations.tell(event));
+    let Settings { targets, policy, .. } = rules;
+    Console { store, bus, operators, clock, targets, policy, admin_token, rng: Mutex::new(process.fork_rng()) }
 }
 
 impl Service {
@@ -56,28 +67,22 @@ impl Service {
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
-        let dockbell_deliverer::settings::Settings { targets, policy, .. } =
-            dockbell_deliverer::settings::Settings::read(reader);
-        Some(Self {
-            listen,
-            admin_listen,
-            telemetry,
-            servers: servers?,
-            admin_token: admin_token?,
-            rules: (targets, policy),
-        })
+        let rules = Settings::read(reader);
+        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules })
     }
 
     /// Runs until a signal comes or a part fails.
-    pub(crate) async fn run(self) -> Result<(), ProcessError> {
+    pub(crate) async fn run(self) -> Result<(), ServiceError> {
         let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
         let listener = Listener::bind(self.listen).await.map_err(ProcessError::Listen)?;
         let bus = process.open_amqp(self.servers.amqp);
         let store = process.open_redis(&self.servers.redis)?;
-        let console = console(&mut process, (bus, store), self.rules, self.admin_token);
+        let told_by = (&process.meter(), &process.lifecycle);
+        let operations = tell_operators(&bus, &process.clock, &self.rules, told_by)?;
+        let console = console(&mut process, (bus, store), self.rules, operations, self.admin_token);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
         let serving = listener.serve(dockbell_console::router(console), process.lifecycle.shutdown());
         process.lifecycle.spawn("API", serving);
-        process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell console is up")).await
+        Ok(process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell console is up")).await?)
     }
 }

@@ -64,11 +64,11 @@ impl House {
         producer.start(&process.lifecycle);
         let rng = process.fork_rng();
         let surroundings = Surroundings { bus: Arc::clone(&bus), store: Arc::clone(&store), clock, rng };
-        dockbell_deliverer::service::start(surroundings, &settings.deliverer, &meter, &process.lifecycle)?;
+        let operations =
+            dockbell_deliverer::service::start(surroundings, &settings.deliverer, &meter, &process.lifecycle)?;
         process.measure(Arc::clone(&bus));
         let (listen, admin) = (intake_and_api.local_addr(), process.admin_address());
-        let rules = (settings.deliverer.targets, settings.deliverer.policy);
-        let console = console(&mut process, (bus, store), rules, admin_token);
+        let console = console(&mut process, (bus, store), settings.deliverer, operations, admin_token);
         let routes = producer.intake().merge(dockbell_console::router(console));
         let serving = intake_and_api.serve(routes, process.lifecycle.shutdown());
         process.lifecycle.spawn("intake and API", serving);

@@ -11,6 +11,8 @@ pub const JITTER: f64 = 0.2;
 pub const DISTINCT_LIMIT: u32 = 16;
 /// The longest of all spans in a policy.
 pub const LONGEST_SPAN: Duration = Duration::from_hours(30 * 24);
+/// The longest that a delivery may be kept. What stores remember of what waits lives by it.
+pub const LONGEST_AGE: Duration = Duration::from_hours(7 * 24);
 
 /// The pauses before the second and each later attempt. After the last one a delivery is given up, so every
 /// delivery ends.
@@ -143,7 +145,7 @@ pub struct Custody {
 
 impl Default for Custody {
     fn default() -> Self {
-        Self { waiting: 10_000, age: Duration::from_hours(7 * 24) }
+        Self { waiting: 10_000, age: LONGEST_AGE }
     }
 }
 
@@ -257,7 +259,7 @@ impl Policy {
             ("disable_after", long(disabling.after), "must be at most 30d"),
             ("disable_failures", disabling.failures == 0, "must be at least 1"),
             ("waiting", custody.waiting == 0 || custody.waiting > 1_000_000, "must be 1 to 1000000"),
-            ("age", custody.age.is_zero() || long(custody.age), "must be more than 0s and at most 30d"),
+            ("age", custody.age.is_zero() || custody.age > LONGEST_AGE, "must be more than 0s and at most 7d"),
         ];
         match rules.into_iter().find(|(_, is_broken, _)| *is_broken) {
             Some((member, _, problem)) => Err(PolicyError { member, problem }),
@@ -275,6 +277,15 @@ mod tests {
         let policy = Policy::default();
         assert_eq!(policy.check(), Ok(()));
         assert_eq!(policy.with(&PolicyPatch::default()), policy);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_longer_than_stores_remember_that_it_waits() {
+        let kept_for = |age| Policy { custody: Custody { age, ..Custody::default() }, ..Policy::default() };
+        assert_eq!(kept_for(LONGEST_AGE).check(), Ok(()));
+        for age in [LONGEST_AGE + Duration::from_secs(1), Duration::ZERO] {
+            assert_eq!(kept_for(age).check().unwrap_err().member, "age");
+        }
     }
 
     #[test]

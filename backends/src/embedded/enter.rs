@@ -49,6 +49,11 @@ pub(super) fn parked(file: &Connection, entry: &Entry<'_>) -> rusqlite::Result<(
     execute(file, &format!("{INSERT}, {ALL}"), entry).map(drop)
 }
 
+/// Whether a delivery is in the history.
+pub(super) fn is_in(file: &Connection, delivery: &Delivery) -> rusqlite::Result<bool> {
+    file.prepare_cached("SELECT 1 FROM deliveries WHERE id = ?1")?.exists([delivery.id.as_str()])
+}
+
 fn execute(file: &Connection, sql: &str, entry: &Entry<'_>) -> rusqlite::Result<bool> {
     let Entry { delivery, content, state, at, next_at, parked_because } = entry;
     let changed = file.prepare_cached(sql)?.execute(params![

@@ -7,12 +7,13 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::{Registry, Repository, Tag};
 use dockbell_proto::order::Order;
+use dockbell_proto::policy::LONGEST_AGE;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::rows;
 
 /// How long the newest order of a tag is kept after it was last raised: as long as a delivery may wait.
-const NEWEST_KEPT: Duration = Duration::from_hours(7 * 24);
+const NEWEST_KEPT: Duration = LONGEST_AGE;
 
 /// Why an order is the newest of its tag. What was accepted stays so; what waits may still be given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

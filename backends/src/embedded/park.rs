@@ -36,14 +36,20 @@ pub(super) fn park(file: &Connection, note: &Note, now: i64) -> rusqlite::Result
         return Ok(Parked::Superseded { by });
     }
     let before = health()?;
-    if before.waiting >= *limit && !waiting::contains(file, delivery, now)? {
+    let waits = waiting::contains(file, delivery, now)?;
+    if before.waiting >= *limit && !waits {
         return Ok(Parked::Full(before));
     }
-    write(file, note, now)?;
+    // What waits and is not in the history was trimmed from it: looking at it again does not bring it back to its top.
+    if !waits || enter::is_in(file, delivery)? {
+        show(file, note)?;
+    }
+    waiting::enter(file, delivery, now)?;
+    newest::raise(file, delivery, newest::Because::Waits, now)?;
     health().map(Parked::Waits)
 }
 
-fn write(file: &Connection, note: &Note, now: i64) -> rusqlite::Result<()> {
+fn show(file: &Connection, note: &Note) -> rusqlite::Result<()> {
     let Parking { delivery, at, until, reason, .. } = &note.parking;
     let entry = enter::Entry {
         delivery,
@@ -54,7 +60,5 @@ fn write(file: &Connection, note: &Note, now: i64) -> rusqlite::Result<()> {
         parked_because: Some(reason),
     };
     enter::parked(file, &entry)?;
-    enter::trim(file, &delivery.webhook)?;
-    waiting::enter(file, delivery, now)?;
-    newest::raise(file, delivery, newest::Because::Waits, now)
+    enter::trim(file, &delivery.webhook)
 }

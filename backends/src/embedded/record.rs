@@ -43,6 +43,8 @@ pub(super) fn record(file: &Connection, entry: &Entry, now: i64) -> rusqlite::Re
         change = standing::count(file, &entry.attempt, now)?;
         trials::end(file, &delivery.webhook, &delivery.attempt_id())?;
         follow(file, entry, now)?;
+    } else if !is_first {
+        change = standing::change_by(file, &entry.attempt)?;
     }
     Ok(Recorded { is_first, health: standing::health(file, &delivery.webhook, now)?, change })
 }

@@ -71,9 +71,21 @@ pub(super) fn count(file: &Connection, attempt: &AttemptRecord, now: i64) -> rus
     }
     let change = after.change_since(&before, at);
     if let Some(change) = &change {
-        insert_change(file, webhook, change)?;
+        insert_change(file, webhook, change, Some(&maker(attempt)))?;
     }
     Ok(change)
+}
+
+/// Who recorded an attempt: whoever else has a copy of its message makes it at another time.
+fn maker(attempt: &AttemptRecord) -> String {
+    format!("{} {}", attempt.delivery.attempt_id(), rows::at(attempt.at))
+}
+
+/// The change that this very record made before, whose answer was lost on its way.
+pub(super) fn change_by(file: &Connection, attempt: &AttemptRecord) -> rusqlite::Result<Option<StandingChange>> {
+    let sql = "SELECT change FROM changes WHERE webhook = ?1 AND made_by = ?2";
+    let values = [attempt.delivery.webhook.as_str(), &maker(attempt)];
+    file.prepare_cached(sql)?.query_row(values, |row| rows::json(row, 0)).optional()
 }
 
 /// Forgets the failures of a webhook, and what follows from them.
@@ -98,13 +110,18 @@ pub(super) fn keep_change(file: &Connection, webhook: &WebhookId, change: &Stand
     if is_kept.exists(params![webhook.as_str(), rows::at(change.at), text])? {
         return Ok(());
     }
-    insert_change(file, webhook, change)
+    insert_change(file, webhook, change, None)
 }
 
-fn insert_change(file: &Connection, webhook: &WebhookId, change: &StandingChange) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO changes (webhook, at, change) VALUES (?1, ?2, ?3)";
+fn insert_change(
+    file: &Connection,
+    webhook: &WebhookId,
+    change: &StandingChange,
+    made_by: Option<&str>,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO changes (webhook, at, change, made_by) VALUES (?1, ?2, ?3, ?4)";
     let text = rows::json_column(change)?;
-    file.prepare_cached(sql)?.execute(params![webhook.as_str(), rows::at(change.at), text])?;
+    file.prepare_cached(sql)?.execute(params![webhook.as_str(), rows::at(change.at), text, made_by])?;
     let trim = "DELETE FROM changes WHERE seq IN
         (SELECT seq FROM changes WHERE webhook = ?1 ORDER BY at DESC, seq DESC LIMIT -1 OFFSET ?2)";
     file.prepare_cached(trim)?.execute(params![webhook.as_str(), CHANGES_PER_WEBHOOK]).map(drop)

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::WebhookId;
+use dockbell_proto::policy::LONGEST_AGE;
 use rusqlite::{Connection, params};
 
 use super::rows;
 
-/// How long a delivery counts as waiting: longer than it may wait, in case that its end was never recorded.
-const WAITING_KEPT: Duration = Duration::from_hours(8 * 24);
+/// How long a delivery counts as waiting: a day longer than it may wait, in case that its end was never recorded.
+const WAITING_KEPT: Duration = LONGEST_AGE.saturating_add(Duration::from_hours(24));
 
 /// Counts a delivery among those that wait, once.
 pub(super) fn enter(file: &Connection, delivery: &Delivery, now: i64) -> rusqlite::Result<()> {

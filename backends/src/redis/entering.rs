@@ -5,6 +5,7 @@ use std::time::Duration;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::outcome::DeliveryState;
+use dockbell_proto::policy::LONGEST_AGE;
 use jiff::Timestamp;
 use redis::ScriptInvocation;
 use serde::Serialize;
@@ -15,10 +16,10 @@ use super::counters::{self, Counted};
 use super::{page, values};
 
 /// How long the newest order of a tag is kept after it was last raised: as long as a delivery may wait.
-const NEWEST_KEPT: Duration = Duration::from_hours(7 * 24);
+const NEWEST_KEPT: Duration = LONGEST_AGE;
 /// How long a delivery counts among those that wait after it was last noted, in case its end is never recorded: a day
 /// longer than any waits.
-const WAITING_KEPT: Duration = Duration::from_hours(8 * 24);
+const WAITING_KEPT: Duration = LONGEST_AGE.saturating_add(Duration::from_hours(24));
 
 /// Where a delivery stands from now on.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use crate::store::{
 
 use super::counters::{self, Counted, Fields};
 use super::entering::{self, Entering};
-use super::standing::HEALTH_KEPT;
+use super::standing::{self, HEALTH_KEPT};
 use super::{page, values};
 
 /// What the script is told.
@@ -62,11 +62,10 @@ impl Counted<'_> {
         self.keys_to_enter(&mut call, &attempt.delivery);
         call.arg(values::to_json(&self.arguments(attempt)?)?);
         call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
-        let (is_first, before, health, waiting): (bool, Fields, Fields, u32) = self.side.call(&call).await?;
-        let health = counters::health(&health, waiting)?;
-        let before = if before.is_empty() { None } else { Some(counters::health(&before, waiting)?) };
-        let change = before.and_then(|before| health.change_since(&before, self.now));
-        Ok(Recorded { is_first, health, change })
+        let answer: (bool, Fields, u32, String, Fields, Fields) = self.side.call(&call).await?;
+        let (is_first, health, waiting, at, before, after) = answer;
+        let change = if at.is_empty() { None } else { Some(standing::change(&at, &before, &after)?) };
+        Ok(Recorded { is_first, health: counters::health(&health, waiting)?, change })
     }
 
     fn arguments<'a>(&'a self, attempt: &'a AttemptRecord) -> Result<Arguments<'a>, StoreError> {

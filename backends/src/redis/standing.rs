@@ -19,9 +19,10 @@ pub(super) const HEALTH_KEPT: Duration = Duration::from_hours(60 * 24);
 /// A change as it is kept, after a word that tells the kinds apart.
 ///
 /// The script that counts keeps what it counted, in the same step. The words are made of that when they are read,
-/// so that they are in one language and one place, and no change is without them because a second call was lost.
+/// so that they are in one language and one place, and no change is without them because a second call was lost. Last
+/// stands by which record it was made.
 #[derive(Serialize, Deserialize)]
-struct Tally(String, Fields, Fields);
+struct Tally(String, Fields, Fields, #[serde(default)] String);
 
 impl Counted<'_> {
     /// Whether an attempt may be made of a webhook that is not healthy.
@@ -78,16 +79,23 @@ impl Counted<'_> {
 }
 
 fn read(text: &str) -> Result<StandingChange, StoreError> {
-    let wrong = |problem: &str| values::unreadable("change of standing", problem);
     match text.split_once(' ') {
         Some(("told", change)) => values::json("change of standing", change),
         Some(("counted", tally)) => {
-            let Tally(at, before, after) = values::json("change of standing", tally)?;
-            let at = at.parse().map_err(|_| wrong("its time is none"))?;
-            let change = counters::health(&after, 0)?
-                .change_since(&counters::health(&before, 0)?, values::time("change of standing", at)?);
-            change.ok_or_else(|| wrong("nothing changed"))
+            let Tally(at, before, after, _) = values::json("change of standing", tally)?;
+            change(&at, &before, &after)
         }
         _ => Err(wrong("its kind is none")),
     }
+}
+
+/// The change that was counted at a time, in microseconds.
+pub(super) fn change(at: &str, before: &Fields, after: &Fields) -> Result<StandingChange, StoreError> {
+    let at = at.parse().map_err(|_| wrong("its time is none"))?;
+    let (before, after) = (counters::health(before, 0)?, counters::health(after, 0)?);
+    after.change_since(&before, values::time("change of standing", at)?).ok_or_else(|| wrong("nothing changed"))
+}
+
+fn wrong(problem: &str) -> StoreError {
+    values::unreadable("change of standing", problem)
 }

@@ -250,6 +250,11 @@ async fn waiting_is_counted_through_records_and_parking() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_again_at_what_was_trimmed_leaves_the_history_alone() {
+    parking::looking_again_at_what_was_trimmed_leaves_the_history_alone(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_keeps_since_when_it_is_in_custody() {
     parking::a_delivery_keeps_since_when_it_is_in_custody(&mut RedisStores::open().await).await;
 }

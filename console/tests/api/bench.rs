@@ -19,17 +19,17 @@ use dockbell_backends::bus::{Outgoing, Queue, Received};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::AttemptRecord;
 use dockbell_backends::{Bus as _, Store as _};
-use dockbell_console::{Console, router};
+use dockbell_console::{Console, Operators, router};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
+use dockbell_proto::operations::OperatorEvent;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::policy::Policy;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::clock::ManualClock;
-use dockbell_testkit::listening::Listening;
 use dockbell_testkit::sample::moment;
 use dockbell_testkit::wait::DEADLINE;
 
@@ -38,7 +38,7 @@ pub(crate) const TOKEN: &str = "the-admin-token";
 pub(crate) struct Bench {
     router: Router,
     pub(crate) backend: Arc<Embedded>,
-    pub(crate) bus: Arc<Listening>,
+    told: Arc<Mutex<Vec<OperatorEvent>>>,
     pub(crate) clock: Arc<ManualClock>,
     _folder: TempDir,
 }
@@ -49,17 +49,24 @@ impl Bench {
         let clock = Arc::new(ManualClock::new(moment()));
         let time: Arc<dyn Clock> = clock.clone();
         let backend = Arc::new(Embedded::open(folder.path(), Arc::clone(&time), EmbeddedLimits::default()).unwrap());
-        let bus = Arc::new(Listening::new(backend.clone()));
+        let told = Arc::<Mutex<Vec<OperatorEvent>>>::default();
+        let telling = Arc::clone(&told);
         let router = router(Console {
             store: backend.clone(),
-            bus: bus.clone(),
+            bus: backend.clone(),
+            operators: Operators::new(move |event| telling.lock().unwrap().push(event)),
             clock: time,
             targets: Arc::new(AddressPolicy::default()),
             policy: Policy::default(),
             admin_token: Secret::new(TOKEN),
             rng: Mutex::new(StdRng::seed_from_u64(7)),
         });
-        Self { router, backend, bus, clock, _folder: folder }
+        Self { router, backend, told, clock, _folder: folder }
+    }
+
+    /// What operators were told.
+    pub(crate) fn told(&self) -> Vec<OperatorEvent> {
+        self.told.lock().unwrap().clone()
     }
 
     /// Sends a request as it is.

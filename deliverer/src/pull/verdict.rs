@@ -146,7 +146,7 @@ impl Deliverer {
 
     fn tell(&self, webhook: &Webhook, record: &AttemptRecord, exchange: &Exchange) {
         let metrics = &self.settler.metrics;
-        metrics.verdict_reached(&record.verdict);
+        metrics.verdict_reached(&record.outcome, &record.verdict);
         let newest = record.delivery.content.changes.iter().map(|change| change.pushed_at).max();
         // A redelivery that a person asked for days later tells nothing about latency.
         if let (Verdict::Delivered, Some(pushed_at), 0) = (&record.verdict, newest, record.delivery.request) {

@@ -1,6 +1,7 @@
 //! Receivers that keep failing, and heal.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dockbell_backends::bus::{Bus as _, Queue};
 use dockbell_backends::store::{HistoryQuery, PageRequest, Store as _};
@@ -201,7 +202,9 @@ async fn a_webhook_that_hangs_holds_up_neither_the_others_nor_the_fresh_budget()
     let works = || house.receiver.requests().iter().filter(|request| request.path_and_query == "/works").count();
     let served = async || (works() == 300).then_some(());
     wait::until("the healthy webhook to be served", served).await;
-    assert_eq!(in_state(&house, &healthy, DeliveryState::Delivered).await, 50);
+    // What was answered is recorded a moment later.
+    let recorded = async || (in_state(&house, &healthy, DeliveryState::Delivered).await == 50).then_some(());
+    wait::until("all that is shown to be delivered", recorded).await;
     running.kill().await;
 }
 
@@ -225,6 +228,26 @@ async fn while_the_store_is_away_known_webhooks_are_served_and_recorded_later() 
     let recorded = async || (in_state(&house, &webhook, DeliveryState::Delivered).await == 11).then_some(());
     wait::until("all attempts to be recorded", recorded).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_is_disabled_once_although_the_answer_to_its_record_was_lost() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Batch, "/").await;
+    house.receiver.answer_always(Answer::Status(410));
+    let store = Watched::new(&house.embedded);
+    store.loses_an_answer.store(true, Ordering::SeqCst);
+    let running = house.run_on(Arc::<Watched>::clone(&store), short());
+    house.publish(&sample::batch("e", "team/app", &["a"])).await;
+    let disabled = async || {
+        let found = house.embedded.webhook(&webhook.id).await.unwrap().unwrap();
+        (!found.enabled && !house.embedded.changes_of(&webhook.id).await.unwrap().is_empty()).then_some(())
+    };
+    wait::until("the webhook to be disabled", disabled).await;
+    running.stop().await;
+    assert!(!store.loses_an_answer.load(Ordering::SeqCst));
+    assert_eq!(house.embedded.changes_of(&webhook.id).await.unwrap().len(), 1);
+    assert_eq!(house.health(&webhook).await.consecutive_failures, 1);
 }
 
 #[tokio::test]

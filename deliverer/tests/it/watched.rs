@@ -34,6 +34,8 @@ pub(crate) struct Watched {
     is_away: AtomicBool,
     /// How often it was asked meanwhile.
     unanswered: AtomicUsize,
+    /// Whether the answer to the next record is lost, although the record was made.
+    pub(crate) loses_an_answer: AtomicBool,
 }
 
 impl Watched {
@@ -45,6 +47,7 @@ impl Watched {
             newest,
             knows_newest: AtomicBool::new(true),
             is_away: AtomicBool::new(false),
+            loses_an_answer: AtomicBool::new(false),
             unanswered: AtomicUsize::default(),
         })
     }
@@ -142,7 +145,11 @@ impl Store for Watched {
     }
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        self.present()?.record(attempt).await
+        let recorded = self.present()?.record(attempt).await?;
+        if self.loses_an_answer.swap(false, Ordering::SeqCst) {
+            return Err(StoreError("no answer in time".to_owned()));
+        }
+        Ok(recorded)
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {

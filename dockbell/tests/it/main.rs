@@ -39,6 +39,8 @@ mod load;
 #[cfg(test)]
 mod newest;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod panics;
 #[cfg(test)]
 mod payload;

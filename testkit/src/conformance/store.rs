@@ -66,6 +66,7 @@ pub const RULES: &[&str] = &[
     "a_park_that_comes_late_brings_nothing_back",
     "a_retry_that_is_recorded_late_does_not_wait",
     "waiting_is_counted_through_records_and_parking",
+    "looking_again_at_what_was_trimmed_leaves_the_history_alone",
     "a_delivery_keeps_since_when_it_is_in_custody",
     "history_is_bounded_newest_first",
     "history_pages_neither_skip_nor_repeat",

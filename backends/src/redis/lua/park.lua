@@ -46,11 +46,15 @@ if by then
   return answer('superseded', by)
 end
 local waits_until = tonumber(redis.call('ZSCORE', KEYS[5], a.delivery) or '')
-if not (waits_until and waits_until > now) and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
+local waits = waits_until and waits_until > now
+if not waits and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
   return answer('full')
 end
-update_delivery(old, false)
-bound_history()
+-- What waits and is not in the history was trimmed from it: looking at it again does not bring it back to its top.
+if old or not waits then
+  update_delivery(old, false)
+  bound_history()
+end
 raise_newest(' waits')
 wait()
 return answer('waits')

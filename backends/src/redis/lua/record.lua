@@ -1,6 +1,10 @@
 -- Records an attempt. KEYS and ARGV: as `enter` says; the entry of the attempt.
--- Returns whether it was the first record of the attempt, the health before it if its standing changed, the health,
--- and how many deliveries wait.
+-- Returns whether it was the first record of the attempt, the health, how many deliveries wait, and, if the standing
+-- changed by it, when, and the health before and after.
+
+-- Who recorded the attempt: whoever else has a copy of its message makes it at another time.
+local by = a.attempt .. ' ' .. a.at
+local NOTHING = { '', {}, {} }
 
 -- Adds the attempt, and forgets the oldest of too many. An entry begins with what it is ordered by.
 local function add_attempt()
@@ -50,7 +54,7 @@ local function enter()
   end
 end
 
--- Returns the health before, if its standing changed, and the health.
+-- Returns the health, and the change of the standing, if there is one.
 local function count_attempt()
   local before, health = read_health(KEYS[4]), read_health(KEYS[4])
   count(health, a.count, a.delivery, at, now, a.suspension)
@@ -61,22 +65,37 @@ local function count_attempt()
     write_health(KEYS[4], health, a.health_bound)
   end
   if not differs(before, health) then
-    return {}, texts_of(health)
+    return texts_of(health), NOTHING
   end
-  local old, new = texts_of(before), texts_of(health)
-  keep_change(KEYS[7], 'counted ' .. cjson.encode({ a.now, old, new }), a.changes_limit, a.health_bound)
-  return old, new
+  local change = { a.now, texts_of(before), texts_of(health), by }
+  keep_change(KEYS[7], 'counted ' .. cjson.encode(change), a.changes_limit, a.health_bound)
+  return texts_of(health), change
+end
+
+-- The change that this very record made before, whose answer was lost on its way.
+local function find_change()
+  for _, kept in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
+    local tally = string.match(kept, '^counted (.*)$')
+    local change = tally and cjson.decode(tally)
+    if change and change[4] == by then
+      return change
+    end
+  end
+  return NOTHING
 end
 
 -- What may fail, for want of memory, comes before what must not run twice.
 local is_first = not is_settled()
-local before, health = {}, nil
-if is_first then
+local health, change = nil, NOTHING
+if not is_first then
+  change = find_change()
+else
   if redis.call('EXISTS', KEYS[3]) == 0 then
     enter()
-    before, health = count_attempt()
+    health, change = count_attempt()
     redis.call('ZREM', KEYS[6], a.attempt)
   end
   redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
 end
-return { is_first and 1 or 0, before, health or texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now) }
+return { is_first and 1 or 0, health or texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now),
+  change[1], change[2], change[3] }

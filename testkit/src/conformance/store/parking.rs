@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_backends::store::{DeliveryRecord, Health, HistoryQuery, PageRequest, Parked, Parking, Store};
+use dockbell_backends::store::{
+    DeliveryRecord, HISTORY_PER_WEBHOOK, Health, HistoryQuery, PageRequest, Parked, Parking, Store,
+};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::webhook::Webhook;
@@ -205,6 +207,36 @@ pub async fn waiting_is_counted_through_records_and_parking(harness: &mut dyn St
     assert_eq!(waiting(&other, &owner).await, 0);
     assert_eq!(waiting_after(&store, &parking(&delivery(&owner, "c", "3.0"), at(7))).await, 1);
     assert_eq!(waiting(&other, &another).await, 0);
+}
+
+/// A webhook with thousands of waiting deliveries would otherwise turn its history over with each look at them.
+pub async fn looking_again_at_what_was_trimmed_leaves_the_history_alone(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    let begin = harness.now();
+    let at = |number: u32| begin + Duration::from_millis(u64::from(number));
+    let all: Vec<Delivery> = (0..HISTORY_PER_WEBHOOK + 2)
+        .map(|number| delivery(&owner, &number.to_string(), &format!("t{number}")))
+        .collect();
+    for (number, owed) in (0..).zip(&all) {
+        assert_eq!(waiting_after(&store, &parking(owed, at(number))).await, number + 1);
+    }
+    let query = HistoryQuery { page: PageRequest { after: None, limit: 100 }, ..HistoryQuery::default() };
+    let before = store.history(&query).await.expect("a history").items;
+    assert!(before.iter().map(|shown| &shown.delivery).eq(all[2..].iter().rev()));
+    for trimmed in &all[..2] {
+        assert_eq!(waiting_after(&other, &parking(trimmed, at(1_000))).await, HISTORY_PER_WEBHOOK + 2);
+        assert_eq!(store.delivery(&trimmed.id).await, Ok(None));
+    }
+    assert_eq!(store.history(&query).await.expect("a history").items, before);
+    let again = Parking { limit: 100, ..parking(&all[2], at(1_000)) };
+    assert_eq!(waiting_after(&other, &again).await, HISTORY_PER_WEBHOOK + 2);
+    let after = store.history(&query).await.expect("a history").items;
+    assert!(after.iter().map(|shown| &shown.delivery.id).eq(before.iter().map(|shown| &shown.delivery.id)));
+    assert_eq!(find(&store, &all[2]).await.last_at, at(1_000), "what is shown is brought up to date in its place");
+    record(&store, &delivered(&all[0], at(1_001))).await;
+    assert_eq!(find(&other, &all[0]).await.state, DeliveryState::Delivered, "its end is shown");
+    assert_eq!(waiting(&other, &owner).await, HISTORY_PER_WEBHOOK + 1);
 }
 
 /// Its bound of custody counts from then, whatever batch it is made of.

@@ -70,15 +70,18 @@ pub async fn a_webhook_that_keeps_failing_is_suspended_with_a_reason(harness: &m
     assert_eq!(changes(&other, &failing.id).await, std::slice::from_ref(&change));
     assert_eq!(other.health(&failing.id).await, Ok(last.health.clone()));
 
-    let again = failed(&Delivery { ordinal: 3, ..delivery(&failing, "one", "1.0") }, began);
-    let again = record(&other, &again).await;
-    assert_eq!((again.is_first, again.change), (false, None), "a repeated record");
+    let attempt = Delivery { ordinal: 3, ..delivery(&failing, "one", "1.0") };
+    let again = record(&other, &failed(&attempt, began)).await;
+    assert_eq!((again.is_first, again.change), (false, Some(change.clone())), "its answer may have been lost");
+    let copy = record(&other, &failed(&attempt, began + Duration::from_millis(1))).await;
+    assert_eq!((copy.is_first, copy.change), (false, None), "who made it at another time did not make the change");
     assert_eq!(changes(&store, &failing.id).await, [change]);
     assert_eq!(changes(&store, &unharmed.id).await, []);
     assert_eq!(store.health(&unharmed.id).await, Ok(Health::default()));
     let marker = webhook(&store, 3).await.id;
     for notices in [&mut here, &mut there] {
-        assert_eq!(standings_told(notices, &marker).await, std::slice::from_ref(&failing.id));
+        let told = [failing.id.clone(), failing.id.clone()];
+        assert_eq!(standings_told(notices, &marker).await, told, "by the record and by its repetition");
     }
 }
 
