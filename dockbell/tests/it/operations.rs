@@ -45,7 +45,9 @@ async fn switch_and_hear(caller: &Caller, operator: &Receiver, secret: String) {
         operator.wait_for(place + 1).await;
     }
     let requests = operator.requests();
-    requests.iter().for_each(|request| payload::assert_signed(request, &signer));
+    for request in &requests {
+        payload::assert_signed(request, &signer);
+    }
     let told: Vec<Value> = requests.iter().map(payload::json).collect();
     let kinds: Vec<(&Value, &Value)> = told.iter().map(|told| (&told["kind"], &told["webhook"]["id"])).collect();
     assert_eq!(kinds, [(&json!("webhook.disabled"), &json!(id)), (&json!("webhook.enabled"), &json!(id))]);
