@@ -22,6 +22,7 @@ use dockbell_backends::bus::Queue;
 use dockbell_chassis::authorization::bearer;
 use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
+use dockbell_proto::input::Headers;
 use dockbell_proto::trace::TraceContext;
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -84,8 +85,9 @@ impl Intake {
     /// Takes one request in. Returns once its events are durable.
     async fn take(&self, source: &str, request: Request, trace: &TraceContext) -> Result<Counts, Answer> {
         let source = self.admit(source, &request)?;
+        let headers = headers_of(request.headers());
         let body = read(request.into_body()).await?;
-        let decoded = decode_body(source, &body, || self.stamper.stamp(self.clock.now())).map_err(|error| {
+        let decoded = decode_body(source, (&headers, &body), || self.stamper.stamp(self.clock.now())).map_err(|error| {
             tracing::warn!(source.name = %source.name, error = %error, "a body was refused; the registry will repeat it");
             Answer::NoNotification(error.to_string())
         })?;
@@ -152,6 +154,11 @@ async fn read(body: Body) -> Result<Bytes, Answer> {
         Err(error) if error.is::<LengthLimitError>() => Err(Answer::TooLarge),
         Err(_) => Err(Answer::Broken),
     }
+}
+
+/// The headers that a format may read.
+fn headers_of(headers: &HeaderMap) -> Headers {
+    Headers::of(headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))))
 }
 
 fn trace_of(headers: &HeaderMap) -> TraceContext {

@@ -99,7 +99,7 @@ fn read_source(reader: &mut Reader, name: &str) -> Option<Source> {
 }
 
 fn read_format(reader: &mut Reader, key: &str) -> InputFormat {
-    let expected = format!("one of {}", InputFormat::NAMES.join(", "));
+    let expected = format!("one of {}", InputFormat::ALL.map(InputFormat::as_str).join(", "));
     reader.get(key, &expected, InputFormat::parse).unwrap_or_default()
 }
 

@@ -23,7 +23,7 @@ fn decoded(body: &serde_json::Value) -> Decoded {
         stamps.set(stamps.get() + 1);
         Timestamp::from_microsecond(stamps.get()).unwrap()
     };
-    decode_body(&source(), body.to_string().as_bytes(), stamp).unwrap()
+    decode_body(&source(), (&Headers::default(), body.to_string().as_bytes()), stamp).unwrap()
 }
 
 #[test]

@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dockbell_proto::input::{InputFormat, decode};
+use dockbell_proto::input::{Headers, InputFormat, decode};
 use serde_json::Value;
 
 use super::expectation::differences;
+use super::recording::Recording;
 
 /// A golden file whose layers have the URL of a manifest, which no registry gives them; ours asks the URL first.
 const LAYERS_AT_MANIFESTS: &str = "distribution_event_test_3_events.json";
@@ -44,7 +45,7 @@ fn recordings_of_our_dialects_are_read_as_expected() {
             continue;
         };
         compared += 1;
-        let mut differences = differences(&body, expected);
+        let mut differences = differences(&Recording::of(&body), InputFormat::Auto, expected);
         differences.retain(|difference| name != LAYERS_AT_MANIFESTS || !difference.starts_with("kind "));
         found.extend(differences.into_iter().map(|difference| format!("{name}: {difference}")));
     }
@@ -57,8 +58,8 @@ fn recordings_of_our_dialects_are_read_as_expected() {
 fn no_recording_of_any_dialect_makes_the_decoder_panic() {
     let Some(corpus) = corpus() else { return };
     for (name, body) in recordings(&corpus) {
-        for format in [InputFormat::Auto, InputFormat::Native, InputFormat::Distribution] {
-            let read = decode(format, &body).map(|entries| entries.len());
+        for format in InputFormat::ALL {
+            let read = decode(format, &Headers::default(), &body).map(|entries| entries.len());
             eprintln!("{name} as {format:?}: {read:?}");
         }
     }

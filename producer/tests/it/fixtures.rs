@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use dockbell_proto::input::InputFormat;
 use serde_json::{Map, Value};
 
 use super::expectation::differences;
+use super::recording::Recording;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -20,7 +22,8 @@ fn every_fixture_is_read_as_expected() {
     let mut found = Vec::new();
     for (name, expected) in expectations() {
         let body = fs::read(folder().join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        found.extend(differences(&body, &expected).into_iter().map(|difference| format!("{name}: {difference}")));
+        let differences = differences(&Recording::of(&body), InputFormat::Auto, &expected);
+        found.extend(differences.into_iter().map(|difference| format!("{name}: {difference}")));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -40,7 +43,7 @@ fn every_fixture_has_an_expectation() {
 fn a_difference_is_found() {
     let (fixture, other) = ("lab_v2_docker_push_manifest_tag.json", "lab_v2_index_push_tag.json");
     let body = fs::read(folder().join(fixture)).unwrap();
-    let found = differences(&body, &expectations()[other]);
+    let found = differences(&Recording::of(&body), InputFormat::Auto, &expectations()[other]);
     for member in ["registry", "repository", "digest_strict", "media_type", "size", "time", "id"] {
         assert!(found.iter().any(|difference| difference.starts_with(member)), "{member} is not among {found:?}");
     }

@@ -38,9 +38,10 @@ pub(crate) fn source(name: &str, format: InputFormat) -> Source {
     Source { name: SourceName::parse(name).unwrap(), format, token: Secret::new(TOKEN), registry: None }
 }
 
-/// The default source `registry`, and one for each format but the default one.
+/// The default source `registry`, `lab` and `own`, and one for each format under its own name.
 pub(crate) fn sources() -> Arc<Sources> {
-    let others = vec![source("lab", InputFormat::Distribution), source("own", InputFormat::Native)];
+    let mut others = vec![source("lab", InputFormat::Distribution), source("own", InputFormat::Native)];
+    others.extend(InputFormat::ALL.map(|format| source(format.as_str(), format)));
     Arc::new(Sources::new(source("registry", InputFormat::Auto), others))
 }
 

@@ -25,4 +25,6 @@ mod intake;
 #[cfg(test)]
 mod intake_refusals;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod size;
