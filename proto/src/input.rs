@@ -11,6 +11,7 @@ mod harbor;
 mod headers;
 mod image;
 mod native;
+mod quay;
 mod report;
 mod zot;
 
@@ -82,6 +83,7 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
             .or_else(|| cloudevents::CloudEvent::of(headers, body).map(|event| harbor::decode_cloudevent(&event))),
         InputFormat::Zot => zot::decode(headers, body),
         InputFormat::Cloudevents => cloudevents::decode(headers, body),
+        InputFormat::Quay => quay::decode(body),
         InputFormat::Ecr => ecr::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
     }
@@ -89,13 +91,14 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 7] = [
+const TRIED: [InputFormat; 8] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
     InputFormat::Eventgrid,
     InputFormat::Acr,
     InputFormat::Distribution,
     InputFormat::Harbor,
+    InputFormat::Quay,
     InputFormat::Ecr,
 ];
 

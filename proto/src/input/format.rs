@@ -23,6 +23,8 @@ pub enum InputFormat {
     Zot,
     /// Any `CloudEvent` about an image.
     Cloudevents,
+    /// Quay.
+    Quay,
     /// Amazon ECR, through `EventBridge`.
     Ecr,
     /// Azure Container Registry, through Event Grid.
@@ -31,7 +33,7 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -40,6 +42,7 @@ impl InputFormat {
         Self::Harbor,
         Self::Zot,
         Self::Cloudevents,
+        Self::Quay,
         Self::Ecr,
         Self::Eventgrid,
     ];
@@ -55,6 +58,7 @@ impl InputFormat {
             Self::Harbor => "harbor",
             Self::Zot => "zot",
             Self::Cloudevents => "cloudevents",
+            Self::Quay => "quay",
             Self::Ecr => "ecr",
             Self::Eventgrid => "eventgrid",
         }
@@ -77,6 +81,7 @@ impl InputFormat {
             Self::Acr => "one event with `action` and `target`, or `{\"action\": \"ping\"}`",
             Self::Harbor => "an object with `type` and `event_data`, or a CloudEvent with `data.resources`",
             Self::Zot | Self::Cloudevents => "a CloudEvent: headers `ce-…`, or an object with `specversion` and `type`",
+            Self::Quay => "an object with `repository` and `docker_url` or `updated_tags`",
             Self::Ecr => "an object with `detail-type` and `detail`",
             Self::Eventgrid => "an array of objects with `eventType`",
         }
