@@ -7,6 +7,7 @@ mod ecr;
 mod eventgrid;
 mod field;
 mod format;
+mod ghcr;
 mod harbor;
 mod headers;
 mod image;
@@ -84,6 +85,7 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
         InputFormat::Zot => zot::decode(headers, body),
         InputFormat::Cloudevents => cloudevents::decode(headers, body),
         InputFormat::Quay => quay::decode(body),
+        InputFormat::Ghcr => ghcr::decode(headers, body),
         InputFormat::Ecr => ecr::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
     }
@@ -91,9 +93,10 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 8] = [
+const TRIED: [InputFormat; 9] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
+    InputFormat::Ghcr,
     InputFormat::Eventgrid,
     InputFormat::Acr,
     InputFormat::Distribution,

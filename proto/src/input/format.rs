@@ -25,6 +25,8 @@ pub enum InputFormat {
     Cloudevents,
     /// Quay.
     Quay,
+    /// GitHub's container registry: the webhooks `package` and `registry_package`.
+    Ghcr,
     /// Amazon ECR, through `EventBridge`.
     Ecr,
     /// Azure Container Registry, through Event Grid.
@@ -33,7 +35,7 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -43,6 +45,7 @@ impl InputFormat {
         Self::Zot,
         Self::Cloudevents,
         Self::Quay,
+        Self::Ghcr,
         Self::Ecr,
         Self::Eventgrid,
     ];
@@ -59,6 +62,7 @@ impl InputFormat {
             Self::Zot => "zot",
             Self::Cloudevents => "cloudevents",
             Self::Quay => "quay",
+            Self::Ghcr => "ghcr",
             Self::Ecr => "ecr",
             Self::Eventgrid => "eventgrid",
         }
@@ -82,6 +86,7 @@ impl InputFormat {
             Self::Harbor => "an object with `type` and `event_data`, or a CloudEvent with `data.resources`",
             Self::Zot | Self::Cloudevents => "a CloudEvent: headers `ce-…`, or an object with `specversion` and `type`",
             Self::Quay => "an object with `repository` and `docker_url` or `updated_tags`",
+            Self::Ghcr => "the header X-GitHub-Event, or an object with `package` or `registry_package`",
             Self::Ecr => "an object with `detail-type` and `detail`",
             Self::Eventgrid => "an array of objects with `eventType`",
         }
