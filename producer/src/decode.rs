@@ -79,7 +79,9 @@ fn stamped(entries: Vec<Entry>, stamp: &impl Fn() -> Timestamp) -> impl Iterator
 
 fn dispose(source: &Source, entries: impl Iterator<Item = Entry>) -> Decoded {
     let mut decoded = Decoded::default();
+    let known = source.registry.as_ref().filter(|_| source.format.guesses_the_registry());
     for entry in entries {
+        let entry = entry.map(|report| Report { registry: known.cloned().or(report.registry), ..report });
         match entry.map(|report| report.into_disposition(&source.name, source.registry.as_ref())) {
             Ok(Disposition::Event(event)) => decoded.events.push(*event),
             Ok(Disposition::Ignored(kind)) => decoded.ignored.push(kind),

@@ -1,8 +1,10 @@
 //! What registries send in: every dialect ends as a list of [`Report`]s.
 
 mod acr;
+mod alibaba;
 mod cloudevents;
 mod distribution;
+mod dockerhub;
 mod ecr;
 mod eventgrid;
 mod field;
@@ -86,14 +88,16 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
         InputFormat::Cloudevents => cloudevents::decode(headers, body),
         InputFormat::Quay => quay::decode(body),
         InputFormat::Ghcr => ghcr::decode(headers, body),
+        InputFormat::Dockerhub => dockerhub::decode(body),
         InputFormat::Ecr => ecr::decode(body),
+        InputFormat::Alibaba => alibaba::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
     }
 }
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 9] = [
+const TRIED: [InputFormat; 11] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
     InputFormat::Ghcr,
@@ -103,6 +107,8 @@ const TRIED: [InputFormat; 9] = [
     InputFormat::Harbor,
     InputFormat::Quay,
     InputFormat::Ecr,
+    InputFormat::Dockerhub,
+    InputFormat::Alibaba,
 ];
 
 fn detect(headers: &Headers, body: &Value) -> Option<Vec<Entry>> {

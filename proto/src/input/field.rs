@@ -26,6 +26,11 @@ pub(super) fn count(value: &Value, path: &[&str]) -> Option<u64> {
     }
 }
 
+/// The yes or no at `path`.
+pub(super) fn flag(value: &Value, path: &[&str]) -> Option<bool> {
+    at(value, path)?.as_bool()
+}
+
 /// The RFC 3339 time at `path`. The year 1 is how programs written in Go say that they know none.
 pub(super) fn time(value: &Value, path: &[&str]) -> Option<Timestamp> {
     known(text(value, path)?.parse().ok()?)

@@ -27,15 +27,19 @@ pub enum InputFormat {
     Quay,
     /// GitHub's container registry: the webhooks `package` and `registry_package`.
     Ghcr,
+    /// Docker Hub.
+    Dockerhub,
     /// Amazon ECR, through `EventBridge`.
     Ecr,
+    /// Alibaba's Container Registry.
+    Alibaba,
     /// Azure Container Registry, through Event Grid.
     Eventgrid,
 }
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -46,7 +50,9 @@ impl InputFormat {
         Self::Cloudevents,
         Self::Quay,
         Self::Ghcr,
+        Self::Dockerhub,
         Self::Ecr,
+        Self::Alibaba,
         Self::Eventgrid,
     ];
 
@@ -63,7 +69,9 @@ impl InputFormat {
             Self::Cloudevents => "cloudevents",
             Self::Quay => "quay",
             Self::Ghcr => "ghcr",
+            Self::Dockerhub => "dockerhub",
             Self::Ecr => "ecr",
+            Self::Alibaba => "alibaba",
             Self::Eventgrid => "eventgrid",
         }
     }
@@ -71,6 +79,11 @@ impl InputFormat {
     /// The format of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+
+    /// Whether the registry that such a body seems to come from is only the likeliest: one that is configured is right.
+    pub const fn guesses_the_registry(self) -> bool {
+        matches!(self, Self::Alibaba)
     }
 
     /// What a body of this format is; it finishes the sentence "expected …".
@@ -87,7 +100,9 @@ impl InputFormat {
             Self::Zot | Self::Cloudevents => "a CloudEvent: headers `ce-…`, or an object with `specversion` and `type`",
             Self::Quay => "an object with `repository` and `docker_url` or `updated_tags`",
             Self::Ghcr => "the header X-GitHub-Event, or an object with `package` or `registry_package`",
+            Self::Dockerhub => "an object with `push_data` and `repository.repo_name`",
             Self::Ecr => "an object with `detail-type` and `detail`",
+            Self::Alibaba => "an object with `push_data` and `repository.repo_full_name`",
             Self::Eventgrid => "an array of objects with `eventType`",
         }
     }
