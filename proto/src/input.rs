@@ -9,6 +9,7 @@ mod ecr;
 mod eventgrid;
 mod field;
 mod format;
+mod gar;
 mod ghcr;
 mod harbor;
 mod headers;
@@ -90,6 +91,7 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
         InputFormat::Ghcr => ghcr::decode(headers, body),
         InputFormat::Dockerhub => dockerhub::decode(body),
         InputFormat::Ecr => ecr::decode(body),
+        InputFormat::Gar => gar::decode(body),
         InputFormat::Alibaba => alibaba::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
     }
@@ -97,7 +99,7 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 11] = [
+const TRIED: [InputFormat; 12] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
     InputFormat::Ghcr,
@@ -107,6 +109,7 @@ const TRIED: [InputFormat; 11] = [
     InputFormat::Harbor,
     InputFormat::Quay,
     InputFormat::Ecr,
+    InputFormat::Gar,
     InputFormat::Dockerhub,
     InputFormat::Alibaba,
 ];

@@ -31,6 +31,8 @@ pub enum InputFormat {
     Dockerhub,
     /// Amazon ECR, through `EventBridge`.
     Ecr,
+    /// Google's Artifact Registry and Container Registry, through Pub/Sub.
+    Gar,
     /// Alibaba's Container Registry.
     Alibaba,
     /// Azure Container Registry, through Event Grid.
@@ -39,7 +41,7 @@ pub enum InputFormat {
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -52,6 +54,7 @@ impl InputFormat {
         Self::Ghcr,
         Self::Dockerhub,
         Self::Ecr,
+        Self::Gar,
         Self::Alibaba,
         Self::Eventgrid,
     ];
@@ -71,6 +74,7 @@ impl InputFormat {
             Self::Ghcr => "ghcr",
             Self::Dockerhub => "dockerhub",
             Self::Ecr => "ecr",
+            Self::Gar => "gar",
             Self::Alibaba => "alibaba",
             Self::Eventgrid => "eventgrid",
         }
@@ -102,6 +106,7 @@ impl InputFormat {
             Self::Ghcr => "the header X-GitHub-Event, or an object with `package` or `registry_package`",
             Self::Dockerhub => "an object with `push_data` and `repository.repo_name`",
             Self::Ecr => "an object with `detail-type` and `detail`",
+            Self::Gar => "an object with `message.data`, or one with `action` and `digest` or `tag`",
             Self::Alibaba => "an object with `push_data` and `repository.repo_full_name`",
             Self::Eventgrid => "an array of objects with `eventType`",
         }
