@@ -14,6 +14,7 @@ mod ghcr;
 mod harbor;
 mod headers;
 mod image;
+mod jfrog;
 mod native;
 mod quay;
 mod report;
@@ -93,13 +94,14 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
         InputFormat::Ecr => ecr::decode(body),
         InputFormat::Gar => gar::decode(body),
         InputFormat::Alibaba => alibaba::decode(body),
+        InputFormat::Jfrog => jfrog::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
     }
 }
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 12] = [
+const TRIED: [InputFormat; 13] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
     InputFormat::Ghcr,
@@ -110,6 +112,7 @@ const TRIED: [InputFormat; 12] = [
     InputFormat::Quay,
     InputFormat::Ecr,
     InputFormat::Gar,
+    InputFormat::Jfrog,
     InputFormat::Dockerhub,
     InputFormat::Alibaba,
 ];

@@ -35,13 +35,15 @@ pub enum InputFormat {
     Gar,
     /// Alibaba's Container Registry.
     Alibaba,
+    /// `JFrog` Artifactory.
+    Jfrog,
     /// Azure Container Registry, through Event Grid.
     Eventgrid,
 }
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -56,6 +58,7 @@ impl InputFormat {
         Self::Ecr,
         Self::Gar,
         Self::Alibaba,
+        Self::Jfrog,
         Self::Eventgrid,
     ];
 
@@ -76,6 +79,7 @@ impl InputFormat {
             Self::Ecr => "ecr",
             Self::Gar => "gar",
             Self::Alibaba => "alibaba",
+            Self::Jfrog => "jfrog",
             Self::Eventgrid => "eventgrid",
         }
     }
@@ -87,7 +91,7 @@ impl InputFormat {
 
     /// Whether the registry that such a body seems to come from is only the likeliest: one that is configured is right.
     pub const fn guesses_the_registry(self) -> bool {
-        matches!(self, Self::Alibaba)
+        matches!(self, Self::Alibaba | Self::Jfrog)
     }
 
     /// What a body of this format is; it finishes the sentence "expected …".
@@ -108,6 +112,7 @@ impl InputFormat {
             Self::Ecr => "an object with `detail-type` and `detail`",
             Self::Gar => "an object with `message.data`, or one with `action` and `digest` or `tag`",
             Self::Alibaba => "an object with `push_data` and `repository.repo_full_name`",
+            Self::Jfrog => "an object with `domain` and `event_type`, or its `data` alone",
             Self::Eventgrid => "an array of objects with `eventType`",
         }
     }
