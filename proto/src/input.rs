@@ -2,6 +2,7 @@
 
 mod acr;
 mod alibaba;
+mod angos;
 mod cloudevents;
 mod distribution;
 mod dockerhub;
@@ -96,12 +97,13 @@ fn read(format: InputFormat, headers: &Headers, body: &Value) -> Option<Vec<Entr
         InputFormat::Alibaba => alibaba::decode(body),
         InputFormat::Jfrog => jfrog::decode(body),
         InputFormat::Eventgrid => eventgrid::decode(body),
+        InputFormat::Angos => angos::decode(headers, body),
     }
 }
 
 /// The order in which formats are tried: what says by itself what it is comes before what is only known by its
 /// members.
-const TRIED: [InputFormat; 13] = [
+const TRIED: [InputFormat; 14] = [
     InputFormat::Native,
     InputFormat::Cloudevents,
     InputFormat::Ghcr,
@@ -115,6 +117,7 @@ const TRIED: [InputFormat; 13] = [
     InputFormat::Jfrog,
     InputFormat::Dockerhub,
     InputFormat::Alibaba,
+    InputFormat::Angos,
 ];
 
 fn detect(headers: &Headers, body: &Value) -> Option<Vec<Entry>> {

@@ -39,11 +39,13 @@ pub enum InputFormat {
     Jfrog,
     /// Azure Container Registry, through Event Grid.
     Eventgrid,
+    /// angos.
+    Angos,
 }
 
 impl InputFormat {
     /// Every format.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Auto,
         Self::Native,
         Self::Distribution,
@@ -60,6 +62,7 @@ impl InputFormat {
         Self::Alibaba,
         Self::Jfrog,
         Self::Eventgrid,
+        Self::Angos,
     ];
 
     /// The name that configuration uses.
@@ -81,6 +84,7 @@ impl InputFormat {
             Self::Alibaba => "alibaba",
             Self::Jfrog => "jfrog",
             Self::Eventgrid => "eventgrid",
+            Self::Angos => "angos",
         }
     }
 
@@ -114,6 +118,7 @@ impl InputFormat {
             Self::Alibaba => "an object with `push_data` and `repository.repo_full_name`",
             Self::Jfrog => "an object with `domain` and `event_type`, or its `data` alone",
             Self::Eventgrid => "an array of objects with `eventType`",
+            Self::Angos => "an object with `kind` and `namespace`",
         }
     }
 }
