@@ -9,6 +9,8 @@ mod collector_poison;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod expectation;
 #[cfg(test)]
 mod faulty;
