@@ -25,6 +25,8 @@ mod inbox_crash;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod intake_proofs;
+#[cfg(test)]
 mod intake_refusals;
 #[cfg(test)]
 mod recording;
