@@ -5,22 +5,27 @@ use axum::body::Body;
 use axum::http::Request;
 use dockbell_backends::Bus as _;
 use dockbell_backends::bus::Queue;
+use dockbell_producer::decode::decode_body;
+use dockbell_producer::fold::fold;
 use dockbell_producer::intake::router;
+use dockbell_proto::batch::Change;
 use dockbell_proto::event::Event;
-use dockbell_proto::input::InputFormat;
+use dockbell_proto::input::{Headers, InputFormat};
+use dockbell_testkit::sample::moment;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::corpus::{Entry, LAYERS_AT_MANIFESTS, corpus};
 use super::expectation::{difference, expected_value};
-use super::harness::{Consumed, House, TOKEN};
+use super::fixtures::fixtures;
+use super::harness::{Consumed, House, TOKEN, source};
 use super::inbox::{INBOX, bus};
 use super::recording::Recording;
 
 /// The recordings whose expectation is a list of reports, or an error, with the sources that may send them.
 fn recordings() -> impl Iterator<Item = (Entry, Value, [InputFormat; 2])> {
     let is_sequence = |expected: &Value| expected.get("notifications_after_coalescing").is_some();
-    corpus().into_iter().filter_map(move |entry| {
+    corpus().into_iter().chain(fixtures()).filter_map(move |entry| {
         let expected = entry.expected.clone().filter(|expected| !is_sequence(expected))?;
         let formats = [InputFormat::Auto, entry.format];
         Some((entry, expected, formats))
@@ -92,8 +97,8 @@ async fn every_recording_comes_out_as_expected_over_http() {
         }
         let request = request.body(Body::from(recording.body.clone())).unwrap();
         let answer = router(house.intake(house.bus.clone())).oneshot(request).await.unwrap();
-        let status = if expected["error"] == true { 400 } else { 202 };
-        (answer.status().as_u16() != status).then(|| format!("the answer is {}", answer.status()))
+        let is_good = if expected["error"] == true { answer.status() == 400 } else { answer.status().is_success() };
+        (!is_good).then(|| format!("the answer is {}", answer.status()))
     });
     let found = found.await;
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -113,4 +118,33 @@ async fn every_recording_comes_out_as_expected_over_the_bus() {
     });
     let found = found.await;
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What `fixtures` come to in one window of their source.
+fn changes(fixtures: &[&str], change_body: impl Fn(&mut Value)) -> Vec<Change> {
+    let source = source("zot", InputFormat::Zot);
+    let events = fixtures.iter().enumerate().flat_map(|(place, name)| {
+        let entry = super::fixtures::fixtures().into_iter().find(|entry| entry.name == *name).unwrap();
+        let mut body: Value = serde_json::from_slice(&entry.recording.body).unwrap();
+        if place == 0 {
+            change_body(&mut body);
+        }
+        let headers = Headers::of(entry.recording.headers());
+        decode_body(&source, (&headers, body.to_string().as_bytes()), moment).unwrap().events
+    });
+    fold(&events.collect::<Vec<_>>(), moment(), moment()).batch.unwrap().changes
+}
+
+#[test]
+fn an_index_folds_the_platforms_that_were_pushed_before_it() {
+    let digest = format!("sha256:{}", "fedcba9876543210".repeat(4));
+    let of_platform = |body: &mut Value| {
+        (body["digest"], body["reference"]) = (json!(digest), json!(digest));
+    };
+    let changes = changes(&["zot_binary_push.json", "zot_binary_push_of_an_index.json"], of_platform);
+    assert_eq!((changes.len(), changes[0].tag.as_str(), changes[0].children.len()), (1, "1.0", 1));
+    let child = &changes[0].children[0];
+    assert_eq!((child.digest.as_str(), child.platform.as_deref()), (digest.as_str(), Some("linux/arm64/v8")));
+    let sizes: Vec<_> = child.blobs.iter().map(|blob| blob.size).collect();
+    assert_eq!(sizes, [Some(100), Some(200)], "config and layers of the platform are known");
 }

@@ -70,6 +70,9 @@ fn differences_of_report(report: &Report, expected: &Value) -> Vec<String> {
         .filter_map(|(name, read)| difference(name, read, &expected_value(name, &expected[*name])))
         .collect();
     found.extend(expected.get("layers").and_then(|expected| difference("layers", &json!(layers(report)), expected)));
+    let more = [("references", json!(report.references)), ("metadata", json!(report.metadata))];
+    let told = more.iter().filter_map(|(name, read)| difference(name, read, expected.get(*name)?));
+    found.extend(told);
     // Not every expectation says what kind of thing it is about.
     found.extend(expected.get("kind").and_then(|expected| difference("kind", &json!(kind(report.kind)), expected)));
     found
