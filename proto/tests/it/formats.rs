@@ -95,3 +95,31 @@ fn every_member_of_a_native_event_is_described() {
     }
     jsonschema::validate(&schema, &golden).unwrap();
 }
+
+/// What each source sends stands in a block of its own, under the name of its format.
+#[test]
+fn the_example_of_every_source_is_a_push_in_its_format_and_in_any() {
+    for format in InputFormat::ALL {
+        if matches!(format, InputFormat::Auto | InputFormat::Native) {
+            continue;
+        }
+        let example = block(&format!("```json {}\n", format.as_str())).to_string();
+        for tried in [format, InputFormat::Auto] {
+            let mut entries = decode(tried, &Headers::default(), example.as_bytes()).unwrap();
+            let report = entries.remove(0).unwrap();
+            assert!(report.notifies() && entries.is_empty(), "{} as {}", format.as_str(), tried.as_str());
+            assert_eq!(report.tag.unwrap().as_str(), "1.4.2");
+            assert!(report.repository.unwrap().as_str().ends_with("/app"));
+        }
+    }
+}
+
+/// A format that nobody is told of is used by nobody.
+#[test]
+fn every_format_is_named_where_sources_are_configured() {
+    let operations = include_str!("../../../docs/operations.md");
+    let row = operations.lines().find(|line| line.starts_with("| `sources.NAME.format`")).unwrap();
+    for format in InputFormat::ALL {
+        assert!(row.contains(&format!("`{}`", format.as_str())), "{}", format.as_str());
+    }
+}
