@@ -23,7 +23,7 @@ use super::inbox::{INBOX, bus};
 use super::recording::Recording;
 
 /// The recordings whose expectation is a list of reports, or an error, with the sources that may send them.
-fn recordings() -> impl Iterator<Item = (Entry, Value, [InputFormat; 2])> {
+pub(crate) fn recordings() -> impl Iterator<Item = (Entry, Value, [InputFormat; 2])> {
     let is_sequence = |expected: &Value| expected.get("notifications_after_coalescing").is_some();
     corpus().into_iter().chain(fixtures()).filter_map(move |entry| {
         let expected = entry.expected.clone().filter(|expected| !is_sequence(expected))?;
@@ -39,7 +39,7 @@ async fn events(house: &House) -> Vec<Event> {
 }
 
 /// The reports that must become events: pushes of manifests that can be fetched.
-fn pushes<'a>(name: &str, expected: &'a Value) -> Vec<&'a Value> {
+pub(crate) fn pushes<'a>(name: &str, expected: &'a Value) -> Vec<&'a Value> {
     let is_event = |report: &&Value| {
         let is_blob = report["kind"] == "blob" && name != LAYERS_AT_MANIFESTS;
         report["action"] == "push" && !is_blob && !(report["tag"].is_null() && report["digest_strict"].is_null())
@@ -65,7 +65,7 @@ fn differences_of(event: &Event, expected: &Value) -> Vec<String> {
 }
 
 /// What is wrong with the events that came of a recording.
-fn problems(what: &str, name: &str, events: &[Event], expected: &Value) -> Vec<String> {
+pub(crate) fn problems(what: &str, name: &str, events: &[Event], expected: &Value) -> Vec<String> {
     let pushes = pushes(name, expected);
     if events.len() != pushes.len() {
         return vec![format!("{what}: {} events instead of {}", events.len(), pushes.len())];

@@ -1,6 +1,8 @@
 //! The producer over the embedded adapter, over a bus that fails, and over what registries really send.
 
 #[cfg(test)]
+mod amqp_dialects;
+#[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod collector_crash;
