@@ -1,6 +1,6 @@
 # The two commands that a newcomer needs, one for who changes an adapter, and the load tests; everything else is cargo.
 
-.PHONY: run test test-matrix bench-isolation bench-parked soak
+.PHONY: run test test-matrix bench-isolation bench-parked soak fuzz
 
 # The main job in one process, with a receiver of its own. Needs Rust and a C compiler, nothing else.
 run:
@@ -26,3 +26,9 @@ bench-parked:
 MINUTES = 10
 soak:
 	scripts/load soak --minutes $(MINUTES) $(ARGS)
+
+# Random input for every decoder, 120 seconds each: make fuzz SECONDS=20 TARGETS="harbor zot".
+SECONDS = 120
+TARGETS =
+fuzz:
+	scripts/fuzz $(SECONDS) $(TARGETS)

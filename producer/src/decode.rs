@@ -1,7 +1,9 @@
 //! From a body to events: decode, drop noise, count the rest.
 
 use dockbell_proto::event::Event;
-use dockbell_proto::input::{DecodeError, Disposition, Entry, Ignored, InputFormat, Report, decode};
+use dockbell_proto::input::{
+    DecodeError, Disposition, Entry, Headers, Ignored, InputFormat, Report, decode, decode_any,
+};
 use jiff::Timestamp;
 
 use crate::source::Source;
@@ -26,8 +28,12 @@ const TOO_MANY: &str = "a body may hold at most 1000 events";
 
 /// Decodes a body that `source` sent. Every report gets a `stamp` of its own, and its source is this one,
 /// whatever it says.
-pub fn decode_body(source: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
-    let entries = decode(source.format, body)?;
+pub fn decode_body(
+    source: &Source,
+    (headers, body): (&Headers, &[u8]),
+    stamp: impl Fn() -> Timestamp,
+) -> Result<Decoded, DecodeError> {
+    let entries = decode(source.format, headers, body)?;
     let taken = entries.into_iter().enumerate().map(|(place, entry)| match entry {
         Ok(_) if place >= ENTRIES_LIMIT => Err(TOO_MANY),
         Ok(report) => Ok(Report { received_at: Some(stamp()), source: Some(source.name.clone()), ..report }),
@@ -36,13 +42,17 @@ pub fn decode_body(source: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) 
     Ok(dispose(source, taken))
 }
 
-/// Decodes a message of the bus, which anybody may have published. Its body decides the format, whatever its
-/// source sends to an intake: an intake puts native events there, and what can be read is not given up. Reports
-/// without any time get a `stamp`.
+/// Decodes a message of the bus, which anybody may have published. It may be of any format, whatever its source sends
+/// to an intake: an intake puts native events there, and what can be read is not given up. Reports without any time get
+/// a `stamp`.
 ///
 /// A body with too many entries is rejected as a whole, because nobody would be told of the part that is missing.
-pub fn decode_message(source: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
-    let entries = decode(InputFormat::Auto, body)?;
+pub fn decode_message(
+    source: &Source,
+    (headers, body): (&Headers, &[u8]),
+    stamp: impl Fn() -> Timestamp,
+) -> Result<Decoded, DecodeError> {
+    let entries = decode_any(source.format, headers, body)?;
     if entries.len() > ENTRIES_LIMIT {
         return Ok(Decoded { rejected: vec![TOO_MANY], ..Decoded::default() });
     }
@@ -52,7 +62,8 @@ pub fn decode_message(source: &Source, body: &[u8], stamp: impl Fn() -> Timestam
 /// Decodes a message of the bus whose source is not configured any more: what an intake of ours once accepted
 /// from it is complete in itself. `other` stands in for what the configuration would say.
 pub fn decode_orphan(other: &Source, body: &[u8], stamp: impl Fn() -> Timestamp) -> Result<Decoded, DecodeError> {
-    Ok(dispose(other, stamped(decode(InputFormat::Native, body)?, &stamp)))
+    let entries = decode(InputFormat::Native, &Headers::default(), body)?;
+    Ok(dispose(other, stamped(entries, &stamp)))
 }
 
 /// A report that knows when it happened keeps that: a stamp would make an older push that comes again the newer
@@ -68,7 +79,9 @@ fn stamped(entries: Vec<Entry>, stamp: &impl Fn() -> Timestamp) -> impl Iterator
 
 fn dispose(source: &Source, entries: impl Iterator<Item = Entry>) -> Decoded {
     let mut decoded = Decoded::default();
+    let known = source.registry.as_ref().filter(|_| source.format.guesses_the_registry());
     for entry in entries {
+        let entry = entry.map(|report| Report { registry: known.cloned().or(report.registry), ..report });
         match entry.map(|report| report.into_disposition(&source.name, source.registry.as_ref())) {
             Ok(Disposition::Event(event)) => decoded.events.push(*event),
             Ok(Disposition::Ignored(kind)) => decoded.ignored.push(kind),

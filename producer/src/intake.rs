@@ -1,9 +1,11 @@
-//! The HTTP intake: `POST /ingest/{source}`.
+//! The HTTP intake: `POST /ingest/{source}`, with a secret behind it for what can send nothing but a URL. The path is
+//! written nowhere, because of that secret.
 //!
 //! A registry repeats what is not answered with 2xx, for ever and before anything newer, so only what no
 //! repetition could mend is refused: a body that is no notification at all.
 
 mod answer;
+mod handshake;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +15,17 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use bytes::Bytes;
 use dockbell_backends::Bus;
 use dockbell_backends::bus::Queue;
-use dockbell_chassis::authorization::bearer;
 use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
+use dockbell_proto::credential::Presented;
+use dockbell_proto::input::{Headers, validation_code};
 use dockbell_proto::trace::TraceContext;
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -35,6 +38,7 @@ use crate::publish::event_message;
 use crate::source::{Source, Sources};
 use crate::stamp::Stamper;
 use answer::{Answer, Counts};
+use handshake::permission;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -58,23 +62,24 @@ pub struct Intake {
 
 /// The routes of the intake.
 pub fn router(intake: Intake) -> Router {
-    Router::new().route("/ingest/{source}", any(ingest)).with_state(Arc::new(intake))
+    let router = Router::new().route("/ingest/{source}", any(ingest)).route("/ingest/{source}/{secret}", any(ingest));
+    router.with_state(Arc::new(intake))
 }
 
 async fn ingest(
     State(intake): State<Arc<Intake>>,
-    source: Result<Path<String>, PathRejection>,
+    path: Result<Path<Vec<String>>, PathRejection>,
     request: Request,
 ) -> Response {
     let began = Instant::now();
     // No source has the empty name, to which one that is not UTF-8 comes down.
-    let source = source.map(|Path(name)| name).unwrap_or_default();
+    let mut segments = path.map(|Path(segments)| segments).unwrap_or_default().into_iter();
+    let (source, segment) = (segments.next().unwrap_or_default(), segments.next());
     let trace = trace_of(request.headers());
     let span = tracing::info_span!("intake", otel.kind = "server");
     trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
-    let answer = match intake.take(&source, request, &trace).instrument(span).await {
-        Ok(counts) => Answer::Accepted(counts),
-        Err(answer) => answer,
+    let answer = match intake.take((&source, segment.as_deref()), request, &trace).instrument(span).await {
+        Ok(answer) | Err(answer) => answer,
     };
     let response = answer.into_response();
     intake.metrics.intake_answered(response.status().as_u16(), began.elapsed());
@@ -83,10 +88,28 @@ async fn ingest(
 
 impl Intake {
     /// Takes one request in. Returns once its events are durable.
-    async fn take(&self, source: &str, request: Request, trace: &TraceContext) -> Result<Counts, Answer> {
-        let source = self.admit(source, &request)?;
-        let body = read(request.into_body()).await?;
-        let decoded = decode_body(source, &body, || self.stamper.stamp(self.clock.now())).map_err(|error| {
+    async fn take(
+        &self,
+        (source, segment): (&str, Option<&str>),
+        request: Request,
+        trace: &TraceContext,
+    ) -> Result<Answer, Answer> {
+        let source = self.sources.get(source).ok_or(Answer::UnknownSource)?;
+        if let Some(permission) = permission(request.method(), request.headers()) {
+            return Ok(Answer::Permission(permission));
+        }
+        admit(source, segment, &request)?;
+        let (parts, body) = request.into_parts();
+        let headers = headers_of(&parts.headers);
+        let body = read(body).await?;
+        if !source.credential.admits(presented(&parts.headers, segment), &body) {
+            return Err(unproven(source));
+        }
+        if let Some(code) = validation_code(source.format, &body) {
+            tracing::info!(source.name = %source.name, "Event Grid asked whether it may send, and may");
+            return Ok(Answer::Validation(code));
+        }
+        let decoded = decode_body(source, (&headers, &body), || self.stamper.stamp(self.clock.now())).map_err(|error| {
             tracing::warn!(source.name = %source.name, error = %error, "a body was refused; the registry will repeat it");
             Answer::NoNotification(error.to_string())
         })?;
@@ -94,25 +117,7 @@ impl Intake {
         self.store(decoded, trace).await?;
         reach("events durable");
         self.count(source, &counts);
-        Ok(counts)
-    }
-
-    /// Finds the source and checks its secret.
-    fn admit(&self, source: &str, request: &Request) -> Result<&Source, Answer> {
-        let found = self.sources.get(source).ok_or(Answer::UnknownSource)?;
-        let presented = bearer(request.headers());
-        if !presented.is_some_and(|token| found.token.matches(token)) {
-            tracing::warn!(source.name = %found.name, "a request had no or a wrong bearer token");
-            return Err(Answer::Unauthorized);
-        }
-        if request.method() != Method::POST {
-            return Err(Answer::NotPost);
-        }
-        let encoding = request.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-        if encoding.is_some_and(|encoding| encoding != b"identity") {
-            return Err(Answer::Encoded);
-        }
-        Ok(found)
+        Ok(Answer::Accepted(counts))
     }
 
     /// Makes the events durable, all of them or the request fails.
@@ -147,6 +152,31 @@ impl Intake {
     }
 }
 
+/// Checks what can be checked before the body is read.
+fn admit(source: &Source, segment: Option<&str>, request: &Request) -> Result<(), Answer> {
+    if !source.credential.may_admit(presented(request.headers(), segment)) {
+        return Err(unproven(source));
+    }
+    if request.method() != Method::POST {
+        return Err(Answer::NotPost);
+    }
+    let encoding = request.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+    if encoding.is_some_and(|encoding| encoding != b"identity") {
+        return Err(Answer::Encoded);
+    }
+    Ok(())
+}
+
+fn unproven(source: &Source) -> Answer {
+    tracing::warn!(source.name = %source.name, "a request did not show the secret of its source");
+    Answer::Unproven(source.credential.proof.clone())
+}
+
+fn presented<'a>(headers: &'a HeaderMap, segment: Option<&'a str>) -> Presented<'a> {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    Presented { authorization: header("authorization"), signature: header("x-hub-signature-256"), segment }
+}
+
 async fn read(body: Body) -> Result<Bytes, Answer> {
     let collected = timeout(BODY_TIME, Limited::new(body, BODY_LIMIT).collect()).await.map_err(|_| Answer::TooSlow)?;
     match collected {
@@ -154,6 +184,11 @@ async fn read(body: Body) -> Result<Bytes, Answer> {
         Err(error) if error.is::<LengthLimitError>() => Err(Answer::TooLarge),
         Err(_) => Err(Answer::Broken),
     }
+}
+
+/// The headers that a format may read.
+fn headers_of(headers: &HeaderMap) -> Headers {
+    Headers::of(headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))))
 }
 
 fn trace_of(headers: &HeaderMap) -> TraceContext {

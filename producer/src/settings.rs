@@ -1,16 +1,19 @@
 //! The producer's settings.
 
+mod sources;
+
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use dockbell_chassis::config::Reader;
 use dockbell_proto::ids::SourceName;
-use dockbell_proto::input::InputFormat;
-use dockbell_proto::names::Registry;
 use dockbell_proto::secret::Secret;
 
 use crate::source::Source;
 use crate::window::{PolicyError, WindowPolicy};
+use sources::{check, read_source};
+
+pub use sources::SourceSettings;
 
 /// The name of the source that needs no configuration.
 pub const DEFAULT_SOURCE: &str = "registry";
@@ -22,10 +25,8 @@ pub struct Settings {
     pub policy: WindowPolicy,
     /// How many events are held at most.
     pub prefetch: NonZeroU16,
-    /// The format and registry of the default source.
-    pub default_format: InputFormat,
-    /// The registry of the default source's events that do not say it.
-    pub default_registry: Option<Registry>,
+    /// The default source.
+    pub default_source: SourceSettings,
     /// The secret of the default source; none if it was not set.
     pub ingest_token: Option<Secret>,
     /// The other sources.
@@ -40,23 +41,26 @@ impl Settings {
         if usize::from(prefetch) < policy.max_events() {
             reader.reject("window.prefetch", "must not be less than window.max_events, or no window could fill");
         }
-        let default = |key: &str| format!("sources.{DEFAULT_SOURCE}.{key}");
-        let own_token = reader.text(&default("token"));
+        let own_token = reader.text(&format!("sources.{DEFAULT_SOURCE}.token"));
+        let ingest_token = reader.text("ingest_token").or(own_token).map(Secret::new);
+        let default_source = SourceSettings::read(reader, DEFAULT_SOURCE);
+        if let Some(secret) = &ingest_token {
+            check(reader, "ingest_token", &default_source.proof, secret);
+        }
         let others = reader.table_names("sources").into_iter().filter(|name| name != DEFAULT_SOURCE);
         let others: Vec<String> = others.collect();
         Self {
             policy,
             prefetch: NonZeroU16::new(prefetch).unwrap_or(NonZeroU16::MIN),
-            default_format: read_format(reader, &default("format")),
-            default_registry: read_registry(reader, &default("registry")),
-            ingest_token: reader.text("ingest_token").or(own_token).map(Secret::new),
+            default_source,
+            ingest_token,
             sources: others.iter().filter_map(|name| read_source(reader, name)).collect(),
         }
     }
 
     /// The default source with this secret.
-    pub fn default_source(&self, token: Secret) -> Source {
-        Source { name: default_name(), format: self.default_format, token, registry: self.default_registry.clone() }
+    pub fn default_source(&self, secret: Secret) -> Source {
+        self.default_source.clone().into_source(default_name(), secret)
     }
 }
 
@@ -79,30 +83,4 @@ fn read_policy(reader: &mut Reader) -> WindowPolicy {
         reader.reject(key, error.to_string());
         WindowPolicy::default()
     })
-}
-
-fn read_source(reader: &mut Reader, name: &str) -> Option<Source> {
-    let key = |member: &str| format!("sources.{name}.{member}");
-    let format = read_format(reader, &key("format"));
-    let registry = read_registry(reader, &key("registry"));
-    let token = reader.text(&key("token"));
-    if token.is_none() {
-        reader.reject(&key("token"), "is missing: a source needs a secret that it presents as a bearer token");
-    }
-    match SourceName::parse(name) {
-        Ok(name) => Some(Source { name, format, token: Secret::new(token?), registry }),
-        Err(error) => {
-            reader.reject(&format!("sources.{name}"), error.to_string());
-            None
-        }
-    }
-}
-
-fn read_format(reader: &mut Reader, key: &str) -> InputFormat {
-    let expected = format!("one of {}", InputFormat::NAMES.join(", "));
-    reader.get(key, &expected, InputFormat::parse).unwrap_or_default()
-}
-
-fn read_registry(reader: &mut Reader, key: &str) -> Option<Registry> {
-    reader.get(key, "a registry's host, optionally with a port", |text| Registry::parse(text).ok())
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dockbell_proto::credential::Credential;
 use dockbell_proto::ids::SourceName;
 use dockbell_proto::input::InputFormat;
 use dockbell_proto::names::Registry;
-use dockbell_proto::secret::Secret;
 
 /// One registry that reports events.
 #[derive(Debug, Clone)]
@@ -14,8 +14,8 @@ pub struct Source {
     pub name: SourceName,
     /// The format it reports in.
     pub format: InputFormat,
-    /// The bearer secret it presents.
-    pub token: Secret,
+    /// Its secret, and how it shows it.
+    pub credential: Credential,
     /// The registry that its events are about where they do not say it.
     pub registry: Option<Registry>,
 }

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod batch;
 pub mod clock;
+pub mod credential;
 pub mod delivery;
 pub mod event;
 pub mod health;

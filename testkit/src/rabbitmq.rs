@@ -224,7 +224,13 @@ impl Node {
 
     /// Publishes a message as a foreign publisher would, and says whether it was routed.
     pub async fn publish(&self, host: &str, exchange: &str, key: &str, body: &str) -> bool {
-        let message = json!({ "properties": { "delivery_mode": 2 }, "routing_key": key, "payload": body, "payload_encoding": "string" });
+        self.publish_with(host, exchange, (key, json!({ "delivery_mode": 2 })), body).await
+    }
+
+    /// As [`Node::publish`], with properties as the management API names them.
+    pub async fn publish_with(&self, host: &str, exchange: &str, (key, properties): (&str, Value), body: &str) -> bool {
+        let message =
+            json!({ "properties": properties, "routing_key": key, "payload": body, "payload_encoding": "string" });
         let answer = self.expect_call("POST", &format!("/exchanges/{host}/{exchange}/publish"), Some(message)).await;
         answer.get("routed") == Some(&Value::Bool(true))
     }

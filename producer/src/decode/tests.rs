@@ -1,5 +1,6 @@
 use std::cell::Cell;
 
+use dockbell_proto::credential::{Credential, Proof};
 use dockbell_proto::ids::SourceName;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::sample::moment;
@@ -11,7 +12,7 @@ fn source() -> Source {
     Source {
         name: SourceName::parse("lab").unwrap(),
         format: InputFormat::Auto,
-        token: Secret::new("t"),
+        credential: Credential { proof: Proof::Bearer, secret: Secret::new("t") },
         registry: None,
     }
 }
@@ -23,7 +24,7 @@ fn decoded(body: &serde_json::Value) -> Decoded {
         stamps.set(stamps.get() + 1);
         Timestamp::from_microsecond(stamps.get()).unwrap()
     };
-    decode_body(&source(), body.to_string().as_bytes(), stamp).unwrap()
+    decode_body(&source(), (&Headers::default(), body.to_string().as_bytes()), stamp).unwrap()
 }
 
 #[test]

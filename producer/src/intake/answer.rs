@@ -1,8 +1,9 @@
 //! What the intake answers.
 
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use dockbell_proto::credential::Proof;
 use serde::Serialize;
 use serde_json::json;
 
@@ -44,8 +45,12 @@ impl Counts {
 #[derive(Debug)]
 pub(super) enum Answer {
     Accepted(Counts),
+    /// Event Grid may send: it gets its code back.
+    Validation(String),
+    /// A sender of `CloudEvents` may send.
+    Permission(Vec<(HeaderName, HeaderValue)>),
     UnknownSource,
-    Unauthorized,
+    Unproven(Proof),
     NotPost,
     Encoded,
     TooSlow,
@@ -59,12 +64,11 @@ impl Answer {
     fn status_and_detail(&self) -> (StatusCode, &str) {
         match self {
             Self::Accepted(_) => (StatusCode::ACCEPTED, ""),
+            Self::Validation(_) | Self::Permission(_) => (StatusCode::OK, ""),
             Self::UnknownSource => {
                 (StatusCode::NOT_FOUND, "no source of this name is configured; see `sources` in the configuration")
             }
-            Self::Unauthorized => {
-                (StatusCode::UNAUTHORIZED, "send the secret of the source as `Authorization: Bearer …`")
-            }
+            Self::Unproven(proof) => unproven(proof),
             Self::NotPost => (StatusCode::METHOD_NOT_ALLOWED, "send notifications by POST"),
             Self::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took more than 10 s to arrive"),
@@ -79,7 +83,8 @@ impl Answer {
 
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
-            Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::Unproven(Proof::Bearer | Proof::Authorization) => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::Unproven(Proof::Basic { .. }) => Some((WWW_AUTHENTICATE, "Basic realm=\"dockbell\"")),
             Self::NotPost => Some((ALLOW, "POST")),
             Self::NotDurable => Some((RETRY_AFTER, "1")),
             _ => None,
@@ -89,15 +94,39 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        if let Self::Accepted(counts) = self {
-            return (StatusCode::ACCEPTED, axum::Json(counts)).into_response();
+        match self {
+            Self::Accepted(counts) => (StatusCode::ACCEPTED, axum::Json(counts)).into_response(),
+            Self::Validation(code) => axum::Json(json!({"validationResponse": code})).into_response(),
+            Self::Permission(headers) => (HeaderMap::from_iter(headers), ()).into_response(),
+            refusal => refusal.into_problem(),
         }
+    }
+}
+
+impl Answer {
+    fn into_problem(self) -> Response {
         let (status, detail) = self.status_and_detail();
         let problem = json!({"type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
         let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response();
         if let Some((name, value)) = self.header() {
-            response.headers_mut().insert(name, axum::http::HeaderValue::from_static(value));
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+/// What is missing is told by its place alone. There is no scheme for a signature or a path, which a 401 would have to
+/// name.
+fn unproven(proof: &Proof) -> (StatusCode, &'static str) {
+    match proof {
+        Proof::Bearer => (StatusCode::UNAUTHORIZED, "send the secret of the source as `Authorization: Bearer …`"),
+        Proof::Basic { .. } => {
+            (StatusCode::UNAUTHORIZED, "send user and secret of the source as `Authorization: Basic …`")
+        }
+        Proof::Authorization => (StatusCode::UNAUTHORIZED, "send the secret of the source as `Authorization`"),
+        Proof::Signature => {
+            (StatusCode::FORBIDDEN, "sign the body with the secret of the source in `X-Hub-Signature-256`")
+        }
+        Proof::Path => (StatusCode::FORBIDDEN, "put the secret of the source behind its name: `/ingest/NAME/SECRET`"),
     }
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use dockbell_backends::bus::{BusError, Receipt, Settle, Settlement};
+use dockbell_proto::credential::{Credential, Proof};
 use dockbell_proto::ids::SourceName;
 use dockbell_proto::input::InputFormat;
 use dockbell_proto::secret::Secret;
@@ -36,7 +37,7 @@ fn reader() -> Reader {
     let source = |name: &str, format| Source {
         name: SourceName::parse(name).unwrap(),
         format,
-        token: Secret::new("t"),
+        credential: Credential { proof: Proof::Bearer, secret: Secret::new("t") },
         registry: None,
     };
     let others = vec![source("distribution", InputFormat::Distribution), source("native", InputFormat::Native)];

@@ -17,6 +17,7 @@ use dockbell_producer::source::{Source, Sources};
 use dockbell_producer::stamp::Stamper;
 use dockbell_producer::window::WindowPolicy;
 use dockbell_proto::batch::Batch;
+use dockbell_proto::credential::{Credential, Proof};
 use dockbell_proto::event::Event;
 use dockbell_proto::ids::SourceName;
 use dockbell_proto::input::InputFormat;
@@ -35,12 +36,23 @@ pub(crate) const TOKEN: &str = "canary";
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn source(name: &str, format: InputFormat) -> Source {
-    Source { name: SourceName::parse(name).unwrap(), format, token: Secret::new(TOKEN), registry: None }
+    source_by(name, format, Proof::Bearer)
 }
 
-/// The default source `registry`, and one for each format but the default one.
+/// A source that shows the secret in this way.
+pub(crate) fn source_by(name: &str, format: InputFormat, proof: Proof) -> Source {
+    let credential = Credential { proof, secret: Secret::new(TOKEN) };
+    Source { name: SourceName::parse(name).unwrap(), format, credential, registry: None }
+}
+
+/// The default source `registry`, `lab` and `own`, and one for each format under its own name.
 pub(crate) fn sources() -> Arc<Sources> {
-    let others = vec![source("lab", InputFormat::Distribution), source("own", InputFormat::Native)];
+    let mut others = vec![source("lab", InputFormat::Distribution), source("own", InputFormat::Native)];
+    others.extend(InputFormat::ALL.map(|format| source(format.as_str(), format)));
+    let basic = Proof::Basic { user: "alice".to_owned() };
+    let proofs =
+        [("basic", basic), ("verbatim", Proof::Authorization), ("signed", Proof::Signature), ("path", Proof::Path)];
+    others.extend(proofs.map(|(name, proof)| source_by(name, InputFormat::Auto, proof)));
     Arc::new(Sources::new(source("registry", InputFormat::Auto), others))
 }
 

@@ -1,6 +1,8 @@
 //! The producer over the embedded adapter, over a bus that fails, and over what registries really send.
 
 #[cfg(test)]
+mod amqp_dialects;
+#[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod collector_crash;
@@ -8,6 +10,8 @@ mod collector_crash;
 mod collector_poison;
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod dialects;
 #[cfg(test)]
 mod expectation;
 #[cfg(test)]
@@ -23,6 +27,10 @@ mod inbox_crash;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod intake_proofs;
+#[cfg(test)]
 mod intake_refusals;
+#[cfg(test)]
+mod recording;
 #[cfg(test)]
 mod size;

@@ -5,12 +5,11 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::field::{count, list, short, text};
+use super::field::{count, list, short, text, time};
 use super::report::{Action, Kind, Report};
 use crate::event::Reference;
 use crate::ids::EventId;
 use crate::names::{Digest, Registry, Repository, Tag};
-use crate::trace::TraceContext;
 
 /// Media types that only manifests have.
 const MANIFEST_TYPES: [&str; 6] = [
@@ -38,11 +37,12 @@ pub(super) fn decode(body: &Value) -> Option<Vec<Entry>> {
 }
 
 /// Other dialects have an `events` list too; only this one's elements have an action and a target.
-fn is_event(value: &Value) -> bool {
+pub(super) fn is_event(value: &Value) -> bool {
     value.get("action").is_some_and(Value::is_string) && value.get("target").is_some_and(Value::is_object)
 }
 
-fn report(event: &Value) -> Entry {
+/// Reads one event, in an envelope or without one.
+pub(super) fn report(event: &Value) -> Entry {
     if !is_event(event) {
         return Err("an event has no `action` or no `target`");
     }
@@ -54,11 +54,10 @@ fn report(event: &Value) -> Entry {
     if action == Action::Push && tag.is_err() {
         return Err("`target.tag` is not a tag");
     }
+    let kind = kind(target, url, action == Action::Push && matches!(tag, Ok(Some(_))));
     Ok(Report {
-        kind: kind(target, url, action == Action::Push && matches!(tag, Ok(Some(_)))),
-        action,
         id: text(event, &["id"]).and_then(|id| EventId::parse(id).ok()),
-        time: text(event, &["timestamp"]).and_then(|text| text.parse().ok()),
+        time: time(event, &["timestamp"]),
         registry: text(event, &["request", "host"])
             .or_else(|| url.and_then(host))
             .and_then(|host| Registry::parse(host).ok()),
@@ -69,11 +68,7 @@ fn report(event: &Value) -> Entry {
         size: count(target, &["size"]).or_else(|| count(target, &["length"])),
         pusher: text(event, &["actor", "name"]).map(short),
         references: references(list(target, &["references"]), "mediaType"),
-        truncated: false,
-        metadata: None,
-        received_at: None,
-        source: None,
-        trace: TraceContext::default(),
+        ..Report::new(action, kind)
     })
 }
 

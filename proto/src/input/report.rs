@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::field::short;
 use crate::event::{Event, Metadata, REFERENCES_LIMIT, Reference, Schema};
 use crate::ids::{EventId, SourceName};
 use crate::names::{Digest, Registry, Repository, Tag};
@@ -79,7 +80,7 @@ pub struct Report {
 pub enum Ignored {
     /// Not a push: pulls, mounts, deletions, renames.
     Action,
-    /// A push of a blob.
+    /// A push of a blob, or of something that the source does not name.
     Blob,
 }
 
@@ -95,6 +96,41 @@ pub enum Disposition {
 }
 
 impl Report {
+    /// A report of which nothing but this is known.
+    pub(super) fn new(action: Action, kind: Kind) -> Self {
+        Self {
+            action,
+            kind,
+            id: None,
+            time: None,
+            registry: None,
+            repository: None,
+            tag: None,
+            digest: None,
+            media_type: None,
+            size: None,
+            pusher: None,
+            references: Vec::new(),
+            truncated: false,
+            metadata: None,
+            received_at: None,
+            source: None,
+            trace: TraceContext::default(),
+        }
+    }
+
+    /// A report of a source that tells of nothing but manifests. Where it names neither a tag nor a digest, it
+    /// tells of nothing that could be fetched.
+    pub(super) fn of_manifest(action: Action, tag: Option<Tag>, digest: Option<Digest>) -> Self {
+        let kind = if tag.is_some() || digest.is_some() { Kind::Manifest } else { Kind::Unknown };
+        Self { tag, digest, ..Self::new(action, kind) }
+    }
+
+    /// A report of something that is no push of an image, whatever else it may be.
+    pub(super) fn noise(name: &str) -> Self {
+        Self::new(Action::Other(short(name)), Kind::Unknown)
+    }
+
     /// Whether this is a push of a tagged manifest, the only thing that makes a webhook ring.
     pub fn notifies(&self) -> bool {
         self.action == Action::Push && self.kind == Kind::Manifest && self.tag.is_some()

@@ -5,7 +5,7 @@ use crate::ids::SourceName;
 use crate::names::Registry;
 
 fn one(body: &Value) -> Report {
-    let mut entries = decode(InputFormat::Auto, body.to_string().as_bytes()).unwrap();
+    let mut entries = decode(InputFormat::Auto, &Headers::default(), body.to_string().as_bytes()).unwrap();
     assert_eq!(entries.len(), 1);
     entries.remove(0).unwrap()
 }
@@ -21,7 +21,7 @@ fn digest(fill: char) -> String {
 #[test]
 fn an_envelope_may_hold_no_event() {
     for body in ["{}", r#"{"events":[]}"#, r#"{"events":null}"#] {
-        assert_eq!(decode(InputFormat::Auto, body.as_bytes()), Ok(vec![]), "{body}");
+        assert_eq!(decode(InputFormat::Auto, &Headers::default(), body.as_bytes()), Ok(vec![]), "{body}");
     }
 }
 
@@ -29,7 +29,7 @@ fn an_envelope_may_hold_no_event() {
 fn one_bad_event_does_not_reject_the_others() {
     let good = push(&json!({"repository": "a", "tag": "1", "mediaType": "application/vnd.oci.image.index.v1+json"}));
     let body = json!({"events": [good, 17, {"action": "frobnicate", "target": {}}, {"action": "push"}]});
-    let entries = decode(InputFormat::Auto, body.to_string().as_bytes()).unwrap();
+    let entries = decode(InputFormat::Auto, &Headers::default(), body.to_string().as_bytes()).unwrap();
     assert!(entries[0].as_ref().unwrap().notifies());
     assert!(entries[1].is_err() && entries[3].is_err());
     assert_eq!(entries[2].as_ref().unwrap().action, Action::Other("frobnicate".into()));
@@ -45,11 +45,11 @@ fn what_is_no_notification_is_refused_with_what_was_expected() {
         r#"{"events":{}}"#,
         r#"{"schema":"dockbell.event/9"}"#,
     ] {
-        let error = decode(InputFormat::Auto, body.as_bytes()).unwrap_err();
+        let error = decode(InputFormat::Auto, &Headers::default(), body.as_bytes()).unwrap_err();
         assert!(error.to_string().contains("expected"), "{body}: {error}");
     }
     for body in [&b"{"[..], b"", b"\xff\xfe", "[".repeat(100_000).as_bytes()] {
-        assert!(matches!(decode(InputFormat::Auto, body), Err(DecodeError::NotJson(_))));
+        assert!(matches!(decode(InputFormat::Auto, &Headers::default(), body), Err(DecodeError::NotJson(_))));
     }
 }
 
@@ -71,13 +71,16 @@ fn a_tagged_push_is_a_manifest_whatever_its_media_type_and_a_tag_that_is_none_is
     assert!(one(&push(&artifact)).notifies());
     assert!(one(&push(&json!({"repository": "a", "tag": "1"}))).notifies());
     let body = push(&json!({"repository": "a", "tag": "-not a tag"})).to_string();
-    assert_eq!(decode(InputFormat::Auto, body.as_bytes()).unwrap(), [Err("`target.tag` is not a tag")]);
+    assert_eq!(
+        decode(InputFormat::Auto, &Headers::default(), body.as_bytes()).unwrap(),
+        [Err("`target.tag` is not a tag")]
+    );
 }
 
 #[test]
 fn empty_and_mistyped_members_count_as_absent() {
     let report = one(&json!({"id": "", "action": "push", "timestamp": "not-a-date", "actor": null, "request": 4,
-        "target": {"repository": "a", "tag": "", "digest": "sha256:short", "size": "12", "length": 7,
+        "target": {"repository": "a", "tag": "", "digest": "sha256:short", "size": "many", "length": 7,
                    "url": "https://h.test:1/v2/a/manifests/x"}}));
     assert_eq!((report.id, report.time, report.tag, report.digest, report.pusher), (None, None, None, None, None));
     assert_eq!((report.size, report.registry.unwrap().as_str()), (Some(7), "h.test:1"));
@@ -115,7 +118,7 @@ fn a_native_event_is_held_to_its_schema() {
     let body = |member: &str, value: Value| {
         let mut body = json!({"schema": "dockbell.event/1", "repository": "team/app", "tag": "1", "id": "e1"});
         body[member] = value;
-        decode(InputFormat::Auto, body.to_string().as_bytes()).unwrap().remove(0)
+        decode(InputFormat::Auto, &Headers::default(), body.to_string().as_bytes()).unwrap().remove(0)
     };
     assert!(body("pusher", json!("alice")).unwrap().notifies());
     for (member, value) in [

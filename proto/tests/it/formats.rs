@@ -1,6 +1,6 @@
 //! `docs/formats.md`: its schema and its example describe what the decoder takes.
 
-use dockbell_proto::input::{InputFormat, decode};
+use dockbell_proto::input::{Headers, InputFormat, decode};
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = include_str!("../../../docs/formats.md");
@@ -13,7 +13,7 @@ fn block(fence: &str) -> Value {
 }
 
 fn is_taken(event: &Value) -> bool {
-    let entries = decode(InputFormat::Native, event.to_string().as_bytes());
+    let entries = decode(InputFormat::Native, &Headers::default(), event.to_string().as_bytes());
     entries.is_ok_and(|entries| entries.iter().all(Result::is_ok))
 }
 
@@ -21,7 +21,8 @@ fn is_taken(event: &Value) -> bool {
 fn the_example_of_the_native_event_is_valid_and_taken_whole() {
     let (schema, example) = (block("```json schema\n"), block("```json\n"));
     jsonschema::validate(&schema, &example).unwrap();
-    let report = decode(InputFormat::Auto, example.to_string().as_bytes()).unwrap().remove(0).unwrap();
+    let report =
+        decode(InputFormat::Auto, &Headers::default(), example.to_string().as_bytes()).unwrap().remove(0).unwrap();
     assert!(report.notifies() && report.digest.is_some() && report.references.len() == 1 && report.metadata.is_some());
 }
 
@@ -71,7 +72,7 @@ fn the_message_that_publishers_may_try_is_taken() {
     let (request, _) = rest.split_once("'\n").unwrap();
     let request: Value = serde_json::from_str(request).unwrap();
     let payload = request["payload"].as_str().unwrap();
-    let report = decode(InputFormat::Auto, payload.as_bytes()).unwrap().remove(0).unwrap();
+    let report = decode(InputFormat::Auto, &Headers::default(), payload.as_bytes()).unwrap().remove(0).unwrap();
     assert!(report.notifies() && report.registry.is_some());
     assert_eq!(report.repository.unwrap().as_str(), request["routing_key"].as_str().unwrap());
 }
@@ -93,4 +94,32 @@ fn every_member_of_a_native_event_is_described() {
         }
     }
     jsonschema::validate(&schema, &golden).unwrap();
+}
+
+/// What each source sends stands in a block of its own, under the name of its format.
+#[test]
+fn the_example_of_every_source_is_a_push_in_its_format_and_in_any() {
+    for format in InputFormat::ALL {
+        if matches!(format, InputFormat::Auto | InputFormat::Native) {
+            continue;
+        }
+        let example = block(&format!("```json {}\n", format.as_str())).to_string();
+        for tried in [format, InputFormat::Auto] {
+            let mut entries = decode(tried, &Headers::default(), example.as_bytes()).unwrap();
+            let report = entries.remove(0).unwrap();
+            assert!(report.notifies() && entries.is_empty(), "{} as {}", format.as_str(), tried.as_str());
+            assert_eq!(report.tag.unwrap().as_str(), "1.4.2");
+            assert!(report.repository.unwrap().as_str().ends_with("/app"));
+        }
+    }
+}
+
+/// A format that nobody is told of is used by nobody.
+#[test]
+fn every_format_is_named_where_sources_are_configured() {
+    let operations = include_str!("../../../docs/operations.md");
+    let row = operations.lines().find(|line| line.starts_with("| `sources.NAME.format`")).unwrap();
+    for format in InputFormat::ALL {
+        assert!(row.contains(&format!("`{}`", format.as_str())), "{}", format.as_str());
+    }
 }

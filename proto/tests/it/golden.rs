@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use dockbell_proto::event::{EVENT_SCHEMA, Event, Schema};
 use dockbell_proto::ids::SourceName;
-use dockbell_proto::input::{Disposition, InputFormat, decode};
+use dockbell_proto::input::{Disposition, Headers, InputFormat, decode};
 use dockbell_proto::message::Message;
 use dockbell_proto::operations::{OPERATION_SCHEMA, OperationSchema, OperatorEvent};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn read_by_the_code() -> BTreeSet<String> {
 /// The message or event of a golden file, written as this version writes it.
 fn written_again(schema: &str, golden: &Value) -> Value {
     if schema.starts_with("dockbell.event/") {
-        let mut entries = decode(InputFormat::Native, golden.to_string().as_bytes()).unwrap();
+        let mut entries = decode(InputFormat::Native, &Headers::default(), golden.to_string().as_bytes()).unwrap();
         let source = SourceName::parse("another").unwrap();
         let Disposition::Event(event) = entries.remove(0).unwrap().into_disposition(&source, None) else {
             panic!("{schema} is no event")
@@ -92,7 +92,7 @@ fn what_a_later_version_wrote_is_refused_by_its_name() {
         body["schema"] = json!(later);
         let body = body.to_string();
         let reason = if schema.starts_with("dockbell.event/") {
-            decode(InputFormat::Auto, body.as_bytes()).unwrap_err().to_string()
+            decode(InputFormat::Auto, &Headers::default(), body.as_bytes()).unwrap_err().to_string()
         } else if schema.starts_with("dockbell.operation/") {
             serde_json::from_str::<OperatorEvent>(&body).unwrap_err().to_string()
         } else {
