@@ -42,10 +42,10 @@ impl Attempter {
         };
         let content = &delivery.content;
         let first_seen = match webhook.format {
-            Format::Dockerhub => {
+            Format::Dockerhub | Format::Harbor => {
                 self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
             }
-            Format::Alin | Format::Batch => content.opened_at,
+            Format::Alin | Format::Batch | Format::Quay | Format::Keel => content.opened_at,
         };
         let rendered = match render(webhook.format, content, first_seen) {
             Ok(rendered) => rendered,

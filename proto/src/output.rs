@@ -3,6 +3,9 @@
 mod alin;
 mod batch;
 mod dockerhub;
+mod harbor;
+mod keel;
+mod quay;
 
 use jiff::Timestamp;
 
@@ -43,6 +46,9 @@ pub fn render(format: Format, content: &Batch, first_seen: Timestamp) -> Result<
         Format::Dockerhub => dockerhub::render(content, change, first_seen),
         Format::Alin => alin::render(content, change),
         Format::Batch => batch::render(content),
+        Format::Harbor => harbor::render(content, change, first_seen),
+        Format::Quay => quay::render(content),
+        Format::Keel => keel::render(content, change),
     };
     if rendered.body.len() > BODY_LIMIT { Err(RenderError::TooLarge) } else { Ok(rendered) }
 }

@@ -29,11 +29,17 @@ pub enum Format {
     Alin,
     /// Dockbell's own: every change of the batch in one POST.
     Batch,
+    /// Harbor's payload of a pushed artifact, one POST per tag.
+    Harbor,
+    /// Quay's payload: the names of all tags that changed in one POST.
+    Quay,
+    /// Keel's native payload, one POST per tag.
+    Keel,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Dockerhub, Self::Alin, Self::Batch];
+    pub const ALL: [Self; 6] = [Self::Dockerhub, Self::Alin, Self::Batch, Self::Harbor, Self::Quay, Self::Keel];
 
     /// The name that the API and the command line use.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +47,9 @@ impl Format {
             Self::Dockerhub => "dockerhub",
             Self::Alin => "alin",
             Self::Batch => "batch",
+            Self::Harbor => "harbor",
+            Self::Quay => "quay",
+            Self::Keel => "keel",
         }
     }
 
@@ -52,8 +61,8 @@ impl Format {
     /// Whether one POST carries the whole batch, rather than one tag of it.
     pub fn takes_whole_batch(self) -> bool {
         match self {
-            Self::Batch => true,
-            Self::Dockerhub | Self::Alin => false,
+            Self::Batch | Self::Quay => true,
+            Self::Dockerhub | Self::Alin | Self::Harbor | Self::Keel => false,
         }
     }
 }

@@ -119,3 +119,29 @@ fn a_delivery_without_a_change_cannot_be_rendered() {
     batch.changes.clear();
     assert_eq!(render(Format::Batch, &batch, Timestamp::UNIX_EPOCH), Err(RenderError::Empty));
 }
+
+#[test]
+fn harbor_has_one_resource_with_its_tag_and_integers_for_times() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let expected = json!({"type": "PUSH_ARTIFACT", "occur_at": 1_767_323_045, "operator": "alice", "event_data": {
+        "resources": [{"digest": digest, "tag": "1.0", "resource_url": "hub.test:5000/team/app:1.0"}],
+        "repository": {"date_created": 1_577_836_800, "name": "app", "namespace": "team", "repo_full_name": "team/app",
+            "repo_type": "public"}}});
+    assert_eq!(body(Format::Harbor, &index()), expected);
+}
+
+#[test]
+fn quay_names_every_tag_that_changed() {
+    let mut batch = index();
+    let mut other = batch.changes[0].clone();
+    other.tag = crate::names::Tag::parse("latest").unwrap();
+    batch.changes.push(other);
+    let expected = json!({"name": "app", "repository": "team/app", "namespace": "team", "docker_url": "hub.test:5000/team/app",
+        "homepage": "https://hub.test:5000/team/app", "updated_tags": ["1.0", "latest"]});
+    assert_eq!(body(Format::Quay, &batch), expected);
+}
+
+#[test]
+fn keel_names_the_image_with_its_registry() {
+    assert_eq!(body(Format::Keel, &index()), json!({"name": "hub.test:5000/team/app", "tag": "1.0"}));
+}

@@ -1,0 +1,18 @@
+//! What Keel's native webhook takes: the image, with its registry, and the tag.
+
+use serde::Serialize;
+
+use super::{Rendered, USER_AGENT, json};
+use crate::batch::{Batch, Change};
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    name: String,
+    tag: &'a str,
+}
+
+pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+    let name = format!("{}/{}", content.registry, content.repository);
+    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
+    Rendered { headers, body: json(&Payload { name, tag: change.tag.as_str() }) }
+}
