@@ -27,7 +27,8 @@ struct EventData<'a> {
 struct Resource<'a> {
     digest: &'a str,
     tag: &'a str,
-    resource_url: String,
+    #[serde(rename = "resource_url")]
+    url: String,
 }
 
 #[derive(Serialize)]
@@ -48,7 +49,7 @@ pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp) ->
             resources: [Resource {
                 digest: change.digest.as_ref().map_or("", Digest::as_str),
                 tag: change.tag.as_str(),
-                resource_url: format!("{}/{}:{}", content.registry, content.repository, change.tag),
+                url: format!("{}/{}:{}", content.registry, content.repository, change.tag),
             }],
             repository: repository(content, first_seen),
         },
