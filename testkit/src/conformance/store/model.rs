@@ -121,7 +121,8 @@ struct Model {
     made: u32,
     waiting: BTreeSet<DeliveryId>,
     under_way: Vec<(AttemptId, Timestamp)>,
-    records: Vec<(AttemptRecord, Timestamp)>,
+    /// With when they were made, and how many changes of the standing there were then, if they made one.
+    records: Vec<(AttemptRecord, Timestamp, Option<usize>)>,
 }
 
 impl Model {
@@ -163,11 +164,12 @@ impl Model {
         };
         *self.owed(place) = next;
         let change = self.count(&attempt);
+        let changed = change.is_some().then_some(self.changes.len());
         let (recorded, is_sure) = called("a record", || store.record(&attempt)).await;
-        // When the first answer was lost, the second one may be that of a repetition.
-        let (is_first, change) = if is_sure { (true, change) } else { (recorded.is_first, recorded.change.clone()) };
+        // When the first answer was lost, the second one may be that of a repetition, which tells the change again.
+        let is_first = is_sure || recorded.is_first;
         assert_eq!(recorded, Recorded { is_first, health: self.health.clone(), change }, "{attempt:?}");
-        self.records.push((attempt, self.now));
+        self.records.push((attempt, self.now, changed));
     }
 
     fn count(&mut self, attempt: &AttemptRecord) -> Option<StandingChange> {
@@ -191,9 +193,12 @@ impl Model {
 
     async fn repeat(&mut self, store: &Arc<dyn Store>, back: u8) {
         let known = self.records.iter().rev().nth(back.into());
-        let Some((attempt, at)) = known.filter(|(_, at)| *at + SETTLED_KEPT > self.now) else { return };
+        let Some((attempt, at, changed)) = known.filter(|(_, at, _)| *at + SETTLED_KEPT > self.now) else { return };
         let (recorded, _) = called("a repeated record", || store.record(attempt)).await;
-        let expected = Recorded { is_first: false, health: self.health.clone(), change: None };
+        let kept = usize::try_from(CHANGES_PER_WEBHOOK).expect("a few");
+        let is_kept = |changed: &usize| changed + kept > self.changes.len();
+        let change = changed.filter(is_kept).and_then(|changed| self.changes.get(changed - 1).cloned());
+        let expected = Recorded { is_first: false, health: self.health.clone(), change };
         assert_eq!(recorded, expected, "recorded at {at}: {attempt:?}");
     }
 
