@@ -31,6 +31,8 @@ mod fleet_trace;
 #[cfg(test)]
 mod fleet_work;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod kill;

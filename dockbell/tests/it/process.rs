@@ -23,6 +23,8 @@ use crate::calls::Caller;
 pub(crate) struct Home {
     folder: TempDir,
     environment: BTreeMap<String, String>,
+    /// The size of the file system that its data folder has to itself, if it has one.
+    disk: Option<&'static str>,
 }
 
 /// A process and what it has written so far. Dropping it kills it.
@@ -67,12 +69,18 @@ impl Home {
             ("TMPDIR", folder.path().to_str().unwrap()),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { folder, environment }
+        Self { folder, environment, disk: None }
     }
 
     /// Sets a variable; an empty value unsets it.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Gives the data folder of its next process a file system of this size, which goes with the process. Needs root.
+    pub(crate) fn on_disk_of(mut self, size: &'static str) -> Self {
+        self.disk = Some(size);
         self
     }
 
@@ -121,7 +129,10 @@ impl Home {
     pub(crate) fn start_program(&self, name: &str, arguments: &[&str]) -> Process {
         let program = Path::new(env!("CARGO_BIN_EXE_dockbell")).with_file_name(name);
         assert!(program.exists(), "{} is absent: test the whole workspace", program.display());
-        let mut command = Command::new(program);
+        let mut command = match self.disk {
+            Some(size) => on_disk_of(size, &program),
+            None => Command::new(program),
+        };
         command.args(arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
         Process::start(command)
     }
@@ -210,7 +221,21 @@ impl Process {
     }
 }
 
+/// Runs a program with a file system of its own at the data folder.
+fn on_disk_of(size: &str, program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    let script = format!("mkdir -p data && mount -t tmpfs -o size={size} none data && exec \"$0\" \"$@\"");
+    command.args(["--mount", "sh", "-c", &script]).arg(program);
+    command
+}
+
 impl Dockbell {
+    /// Where what it has at `path` is found from here, if it has file systems of its own.
+    pub(crate) fn seen_from_outside(&self, path: &Path) -> PathBuf {
+        let root = format!("/proc/{}/root", self.process.child.id().expect("the process runs"));
+        Path::new(&root).join(path.strip_prefix("/").unwrap())
+    }
+
     /// Ends it as a power cut would. Returns once it is gone.
     pub(crate) async fn kill(self) {
         self.process.kill().await;
