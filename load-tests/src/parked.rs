@@ -30,7 +30,7 @@ const MESSAGES_PER_SECOND: f64 = 500.0;
 const COUNTED_EVERY: Duration = Duration::from_secs(5);
 /// Traffic is judged by the busiest stretch of this length.
 const STRETCH: Duration = Duration::from_secs(10);
-/// So few deliveries still under way are those that are looked at again.
+/// So few messages still under way are those that are looked at again.
 const AT_REST: u64 = 500;
 const POLL: Duration = Duration::from_secs(1);
 
@@ -123,12 +123,13 @@ impl Parked {
         backlog::publish(&url, (webhook, &repository), (self.deliveries, RUN)).await?;
         let published = started.elapsed();
         let rest = || async {
-            let depth = Depth::of(ground, crew).await;
-            (depth.due <= AT_REST && depth.delayed + depth.due >= self.deliveries as u64).then_some(depth)
+            let (depth, waiting) = (Depth::of(ground, crew).await, crew.waiting(webhook).await.ok()?);
+            (depth.due <= AT_REST && waiting >= self.deliveries as u64).then_some((depth, waiting))
         };
-        let depth = self.until(rest).await.ok_or("the backlog does not come to rest")?;
+        let (depth, waiting) = self.until(rest).await.ok_or("the backlog does not come to rest")?;
         say(&format!(
-            "{} deliveries published in {published:.0?}, at rest after {:.0?}: {} wait, {} under way",
+            "{} deliveries published in {published:.0?}, at rest after {:.0?}: {waiting} wait, as {} messages of the \
+             broker, and {} that are looked at",
             self.deliveries,
             started.elapsed(),
             depth.delayed,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dockbell_chassis::lifecycle::BoxError;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::redis::RedisServer;
+use reqwest::Method;
 use tokio::time::{Instant, sleep};
 
 use crate::arrivals::Arrivals;
@@ -41,12 +42,23 @@ pub(crate) struct Ground<'a> {
 /// A fleet that is up, on a virtual host and an empty store of its own.
 #[derive(Debug)]
 pub(crate) struct Crew {
+    fleet: Fleet,
     pub(crate) host: String,
     /// Their ids, by their numbers.
     pub(crate) webhooks: Vec<String>,
     pub(crate) console: Program,
     pub(crate) producer: Program,
     pub(crate) deliverers: Vec<Program>,
+}
+
+impl Crew {
+    /// How many deliveries wait for a webhook, as its page says.
+    pub(crate) async fn waiting(&self, webhook: &str) -> Result<u64, BoxError> {
+        let path = format!("webhooks/{webhook}");
+        let shown = self.fleet.call(self.console.address()?, (Method::GET, &path), None).await?;
+        let waiting = shown.pointer("/health/waiting").and_then(serde_json::Value::as_u64);
+        waiting.ok_or_else(|| "a webhook does not show how many deliveries wait for it".into())
+    }
 }
 
 /// What a run left.
@@ -89,7 +101,7 @@ impl Ground<'_> {
         for program in deliverers.iter().chain([&producer]) {
             fleet.until_ready(program).await?;
         }
-        Ok(Crew { host, webhooks, console, producer, deliverers })
+        Ok(Crew { fleet, host, webhooks, console, producer, deliverers })
     }
 
     /// Ends a fleet, and what it left in the broker.
