@@ -103,10 +103,13 @@ impl Knowledge {
     }
 }
 
+/// Where the formats have their tag, but for the one that has it in a header.
+const TAGS: [&str; 5] = ["/push_data/tag", "/changes/0/tag", "/event_data/resources/0/tag", "/updated_tags/0", "/tag"];
+
 /// The tag that a payload of any of the formats is about.
 fn tag(headers: &HeaderMap, payload: &Value) -> String {
     let in_header = headers.get("x-alin-webhook").and_then(|value| value.to_str().ok()?.rsplit(':').next());
-    let in_body = || payload.pointer("/push_data/tag").or_else(|| payload.pointer("/changes/0/tag"))?.as_str();
+    let in_body = || TAGS.iter().find_map(|pointer| payload.pointer(pointer)?.as_str());
     in_header.or_else(in_body).unwrap_or_default().to_owned()
 }
 
@@ -116,6 +119,9 @@ fn summary(format: &str, payload: &Value) -> String {
     match format {
         "dockerhub" => format!("{} images", count("/push_data/images")),
         "alin" => format!("{} layers, {} bytes", count("/layers"), payload.get("image_size").unwrap_or(&Value::Null)),
+        "harbor" => format!("{} resource", count("/event_data/resources")),
+        "quay" => format!("{} updated tag", count("/updated_tags")),
+        "keel" => "a name and a tag".to_owned(),
         _ => format!("{} change, {} platforms", count("/changes"), count("/changes/0/children")),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dockbell_proto::webhook::Format;
 use dockbell_testkit::wait;
 use tokio::time::timeout;
 
@@ -17,12 +18,13 @@ async fn the_demo_shows_a_verified_webhook_in_each_format_and_ends_with_control_
     let shown = async || {
         let stdout = demo.stdout();
         let is_verified = |format: &str| {
-            let mut lines = stdout.lines().filter(|line| line.contains(&format!("received {format} ")));
+            let mut lines =
+                stdout.lines().filter(|line| line.contains(&format!("received {format} ")) && line.contains(":1.0 "));
             lines.any(|line| line.contains("signature verified"))
         };
-        ["dockerhub", "alin", "batch"].into_iter().all(is_verified).then_some(())
+        Format::ALL.into_iter().all(|format| is_verified(format.as_str())).then_some(())
     };
-    let in_time = timeout(PROMISED, wait::until("the three formats", shown)).await;
+    let in_time = timeout(PROMISED, wait::until("all formats", shown)).await;
     assert!(in_time.is_ok(), "{}{}", demo.stdout(), demo.stderr());
     demo.signal("INT").await;
     let ended = demo.ended().await;
