@@ -142,14 +142,19 @@ async fn check(folder: &Path, done: &[Done], length: u64) {
     assert_eq!(verdict, "ok", "at {length}");
 }
 
+/// A store in which much was done, what that was, and how long its log is.
+async fn filled(folder: &Path) -> (Embedded, Vec<Done>, u64) {
+    let store = open(folder, EmbeddedLimits::default());
+    let webhook = sample::webhook(1, "*", Format::Batch, "https://receiver.test/");
+    store.put_webhook(&webhook).await.unwrap();
+    let done = fill(&store, folder, &webhook).await;
+    (store, done, log_of(folder))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_had_returned_survives_a_cut_of_the_log_at_any_byte() {
     let folder = TempDir::new().unwrap();
-    let store = open(folder.path(), EmbeddedLimits::default());
-    let webhook = sample::webhook(1, "*", Format::Batch, "https://receiver.test/");
-    store.put_webhook(&webhook).await.unwrap();
-    let done = fill(&store, folder.path(), &webhook).await;
-    let whole = log_of(folder.path());
+    let (_store, done, whole) = filled(folder.path()).await;
     let mut rng = StdRng::seed_from_u64(SEED);
     let random = std::iter::repeat_with(|| rng.random_range(0..=whole)).take(CUTS);
     // The whole log, and exact ends of writes, where nothing may be missing.
@@ -163,11 +168,7 @@ async fn whatever_had_returned_survives_a_cut_of_the_log_at_any_byte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_had_returned_survives_garbage_in_the_log() {
     let folder = TempDir::new().unwrap();
-    let store = open(folder.path(), EmbeddedLimits::default());
-    let webhook = sample::webhook(1, "*", Format::Batch, "https://receiver.test/");
-    store.put_webhook(&webhook).await.unwrap();
-    let done = fill(&store, folder.path(), &webhook).await;
-    let whole = log_of(folder.path());
+    let (_store, done, whole) = filled(folder.path()).await;
     let seed = SystemClock.now().as_microsecond().unsigned_abs();
     eprintln!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
