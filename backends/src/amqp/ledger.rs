@@ -3,7 +3,7 @@
 //! One acknowledgement can cover a whole prefix of the tags, which is several times as fast as one each.
 //! What stands behind a message that is held for long is acknowledged singly, because it would use up the prefetch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,17 +11,14 @@ use tokio::time::Instant;
 /// How long a message may be held before those behind it do not wait for it any more.
 const LONGEST_GAP: Duration = Duration::from_millis(250);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Held since then.
-    Held(Instant),
-    /// Settled, and not yet told the broker.
-    Settled,
-}
-
 /// The tags of one channel that the broker waits for.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(BTreeMap<u64, State>);
+pub(super) struct Ledger {
+    /// Those that are not settled, and since when they are held.
+    held: BTreeMap<u64, Instant>,
+    /// Those that are settled, which the broker was not told.
+    settled: BTreeSet<u64>,
+}
 
 /// Acknowledgements that are due.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,31 +32,31 @@ pub(super) struct Due {
 
 impl Ledger {
     pub(super) fn hold(&mut self, tag: u64, now: Instant) {
-        self.0.insert(tag, State::Held(now));
+        self.held.insert(tag, now);
     }
 
     pub(super) fn settle(&mut self, tag: u64) {
-        if let Some(state) = self.0.get_mut(&tag) {
-            *state = State::Settled;
+        if self.held.remove(&tag).is_some() {
+            self.settled.insert(tag);
         }
     }
 
     /// The broker knows what became of the message.
     pub(super) fn release(&mut self, tag: u64) {
-        self.0.remove(&tag);
+        self.held.remove(&tag);
+        self.settled.remove(&tag);
     }
 
     /// How many messages the broker waits for.
     pub(super) fn owed(&self) -> usize {
-        self.0.len()
+        self.held.len() + self.settled.len()
     }
 
     /// Takes out what is due. A prefix ends at a tag that the broker still waits for, because it refuses any
     /// other.
     pub(super) fn take_due(&mut self, now: Instant) -> Due {
         let mut due = self.take_prefix();
-        let is_held_long = |state| matches!(state, State::Held(since) if now.duration_since(since) >= LONGEST_GAP);
-        if self.0.first_key_value().is_some_and(|(_, state)| is_held_long(*state)) {
+        if self.held.first_key_value().is_some_and(|(_, since)| now.duration_since(*since) >= LONGEST_GAP) {
             self.take_singles(&mut due);
         }
         due
@@ -73,21 +70,22 @@ impl Ledger {
     }
 
     fn take_prefix(&mut self) -> Due {
-        let mut due = Due::default();
-        while let Some(first) = self.0.first_entry()
-            && *first.get() == State::Settled
-        {
-            due.prefix = Some(*first.key());
-            due.count += 1;
-            first.remove();
-        }
-        due
+        let behind = match self.held.first_key_value() {
+            Some((first, _)) => self.settled.split_off(first),
+            None => BTreeSet::new(),
+        };
+        let prefix = std::mem::replace(&mut self.settled, behind);
+        Due { prefix: prefix.last().copied(), singles: Vec::new(), count: count(prefix.len()) }
     }
 
     fn take_singles(&mut self, due: &mut Due) {
-        due.singles = self.0.extract_if(.., |_, state| *state == State::Settled).map(|(tag, _)| tag).collect();
-        due.count += u64::try_from(due.singles.len()).unwrap_or_default();
+        due.singles = std::mem::take(&mut self.settled).into_iter().collect();
+        due.count += count(due.singles.len());
     }
+}
+
+fn count(tags: usize) -> u64 {
+    u64::try_from(tags).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
