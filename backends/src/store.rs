@@ -111,6 +111,8 @@ pub struct Parking {
 pub enum Parked {
     /// It is among those that wait.
     Waits(Health),
+    /// It is not, because the attempt it would wait for was recorded within [`SETTLED_KEPT`]. What followed from that.
+    Settled(Verdict),
     /// It is not, because later changes took its place.
     Superseded {
         /// The latest of them.
@@ -278,7 +280,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Takes note of a delivery that waits without having been attempted: in the history, among those that wait,
     /// and as newest of its tags, unless each of them has a later change already (what a person asked for waits all
     /// the same), or too many wait. A delivery that is among those that wait already never finds them too many.
-    /// Of a webhook that was removed nothing is noted.
+    /// Of a webhook that was removed nothing is noted, and nothing of an attempt that is settled.
     async fn park(&self, parking: &Parking) -> Result<Parked, StoreError>;
 
     /// Whether an attempt may be made of a webhook that is not healthy. It may, if fewer than its standing allows

@@ -25,8 +25,13 @@ impl Note {
 pub(super) fn park(file: &Connection, note: &Note, now: i64) -> rusqlite::Result<Parked> {
     let Parking { delivery, limit, .. } = &note.parking;
     let health = || standing::health(file, &delivery.webhook, now);
-    let is_late = settled::is_settled_from(file, delivery, delivery.ordinal, now)?;
-    if is_late || !webhooks::exists(file, &delivery.webhook)? {
+    if !webhooks::exists(file, &delivery.webhook)? {
+        return health().map(Parked::Waits);
+    }
+    if let Some(verdict) = settled::verdicts(file, &[delivery.attempt_id()], now)?.into_iter().flatten().next() {
+        return Ok(Parked::Settled(verdict));
+    }
+    if settled::is_settled_from(file, delivery, delivery.ordinal, now)? {
         return health().map(Parked::Waits);
     }
     // What a person asked for is sent in any case.

@@ -19,7 +19,7 @@ struct Arguments<'a> {
 }
 
 impl Counted<'_> {
-    /// Takes note of the delivery, unless others took its place or too many wait.
+    /// Takes note of the delivery, unless its attempt is settled, others took its place or too many wait.
     pub(super) async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
         let Parking { delivery, at, until, reason, limit } = parking;
         let mut call = self.side.prepare(&self.scripts.park)?;
@@ -28,12 +28,13 @@ impl Counted<'_> {
         let entering = self.arguments_to_enter(Entering { delivery, at: *at, state, next, parked_because });
         call.arg(values::to_json(&Arguments { entering, limit: limit.to_string() })?);
         call.arg(values::to_json(&delivery.content)?);
-        let (kind, by, health, waiting): (String, String, Fields, u32) = self.side.call(&call).await?;
+        let (kind, because, health, waiting): (String, String, Fields, u32) = self.side.call(&call).await?;
         let health = || counters::health(&health, waiting);
         match kind.as_str() {
             "waits" => Ok(Parked::Waits(health()?)),
             "full" => Ok(Parked::Full(health()?)),
-            _ => Ok(Parked::Superseded { by: Order::try_from(by).map_err(|e| values::unreadable("order", e))? }),
+            "settled" => values::json("verdict", &because).map(Parked::Settled),
+            _ => Ok(Parked::Superseded { by: Order::try_from(because).map_err(|e| values::unreadable("order", e))? }),
         }
     }
 }

@@ -154,17 +154,23 @@ impl Deliverer {
     async fn deliver_in_span(&self, owed: Owed<'_>) -> Done {
         let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
         if self.may_have_been_made(&owed)
+            && !self.is_to_wait(&owed).await
             && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
         {
-            self.settler.metrics.delivery_repeated();
-            // A copy of a message leaves the verdict to the original; only a message that comes again may
-            // be the one whose verdict was recorded and not carried out.
-            if !owed.maybe_repeated {
-                return Done::All;
-            }
-            return Done::unless_waited(self.settler.carry_out(&owed.delivery, &verdict, true).await);
+            return Done::unless_waited(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await);
         }
         self.see_through(owed).await
+    }
+
+    /// Carries out again what followed from an attempt that was made, if that may not have been done.
+    async fn repeat(&self, delivery: &Delivery, maybe_repeated: bool, verdict: &Verdict) -> Option<Delivery> {
+        self.settler.metrics.delivery_repeated();
+        // A copy of a message leaves the verdict to the original; only a message that comes again may be the one
+        // whose verdict was recorded and not carried out.
+        if !maybe_repeated {
+            return None;
+        }
+        self.settler.carry_out(delivery, verdict, true).await
     }
 
     /// Whether this attempt may have been made before, so that it is worth a question. What waited may come twice,
@@ -174,6 +180,12 @@ impl Deliverer {
         let age = self.settler.clock.now().duration_since(owed.delivery.content.closed_at);
         let is_late = Duration::try_from(age).is_ok_and(|age| age > LATE);
         owed.maybe_repeated || is_late || owed.kind == Kind::Waited
+    }
+
+    /// Whether the delivery is to wait anyway. Then the store says so when it takes note of that.
+    async fn is_to_wait(&self, owed: &Owed<'_>) -> bool {
+        let admission = self.admission(owed).await;
+        matches!(admission, Some((_, Admission::Park { .. } | Admission::Yield)))
     }
 
     /// Brings a delivery to its attempt, or to whatever stands in its way.
@@ -275,6 +287,9 @@ impl Deliverer {
         let limit = self.settler.policy_of(webhook).custody.waiting;
         let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
         match self.settler.park(&parking).await {
+            Some(Parked::Settled(verdict)) => {
+                return self.repeat(&parking.delivery, owed.maybe_repeated, &verdict).await;
+            }
             Some(Parked::Superseded { by }) => {
                 let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
                 self.end(webhook, parking.delivery, outcome, verdict).await;

@@ -11,9 +11,10 @@ for place, state in ipairs(STATES) do
   states[state] = KEYS[14 + place]
 end
 
-local function is_settled()
-  local kept = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) ')
-  return kept and tonumber(kept) > now
+-- The verdict of the attempt, if it is settled.
+local function find_verdict()
+  local expires_at, verdict = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) (.*)$')
+  return expires_at and tonumber(expires_at) > now and verdict
 end
 
 -- Puts the delivery into the indexes at `place`, or only moves it between states. What takes memory comes first:

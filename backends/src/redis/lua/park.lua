@@ -1,5 +1,6 @@
 -- Takes note of a delivery that waits without having been attempted. KEYS and ARGV: as `enter` says.
--- Returns what became of it, the order that took its place, the health, and how many wait.
+-- Returns what became of it, the verdict of its attempt or the order that took its place, the health, and how many
+-- wait.
 
 -- The latest of the orders that took the place of the delivery; none if it is the newest of any of its tags.
 local function successor()
@@ -20,22 +21,23 @@ local function successor()
   return by
 end
 
--- Whether the attempt for which it waits was made, or a later one is what it waits for.
+-- Whether a later attempt is what it waits for.
 local function is_known_better(old)
-  if is_settled() then
-    return true
-  end
   local ordinal = tonumber(a.ordinal)
   return old and old.request == a.request
     and (old.ordinal > ordinal or (old.ordinal == ordinal and old.state ~= 'parked'))
 end
 
-local function answer(kind, by)
-  return { kind, by or '', texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now) }
+local function answer(kind, because)
+  return { kind, because or '', texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now) }
 end
 
 if redis.call('EXISTS', KEYS[3]) == 1 then
   return answer('waits')
+end
+local verdict = find_verdict()
+if verdict then
+  return answer('settled', verdict)
 end
 local old = find_delivery()
 if is_known_better(old) then

@@ -85,7 +85,7 @@ local function find_change()
 end
 
 -- What may fail, for want of memory, comes before what must not run twice.
-local is_first = not is_settled()
+local is_first = not find_verdict()
 local health, change = nil, NOTHING
 if not is_first then
   change = find_change()

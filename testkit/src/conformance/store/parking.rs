@@ -7,7 +7,7 @@ use dockbell_backends::store::{
     DeliveryRecord, HISTORY_PER_WEBHOOK, Health, HistoryQuery, PageRequest, Parked, Parking, Store,
 };
 use dockbell_proto::delivery::Delivery;
-use dockbell_proto::outcome::DeliveryState;
+use dockbell_proto::outcome::{DeliveryState, Verdict};
 use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
 
@@ -163,16 +163,19 @@ pub async fn a_park_that_comes_late_brings_nothing_back(harness: &mut dyn StoreH
     let late = parking(&owed, harness.now());
     assert_eq!(waiting_after(&store, &late).await, 1);
     let second = owed.retried(harness.now());
-    record(&store, &failed(&owed, harness.now() + Duration::from_mins(1))).await;
+    let first = failed(&owed, harness.now() + Duration::from_mins(1));
+    record(&store, &first).await;
     let before = find(&store, &owed).await;
-    assert_eq!(waiting_after(&other, &late).await, 1);
+    assert_eq!(park(&other, &late).await, Parked::Settled(first.verdict.clone()));
     assert_eq!(find(&other, &owed).await, before, "it was attempted since");
     record(&store, &delivered(&second, harness.now() + Duration::from_mins(2))).await;
     let before = find(&store, &owed).await;
-    for late in [late, parking(&second, harness.now() + Duration::from_mins(3))] {
-        assert_eq!(waiting_after(&other, &late).await, 0);
+    let later = parking(&second, harness.now() + Duration::from_mins(3));
+    for (late, verdict) in [(late, first.verdict), (later, Verdict::Delivered)] {
+        assert_eq!(park(&other, &late).await, Parked::Settled(verdict));
     }
     assert_eq!(find(&other, &owed).await, before, "it has ended since");
+    assert_eq!(waiting(&other, &owner).await, 0);
     let again = Delivery { request: 1, ..owed };
     assert_eq!(waiting_after(&other, &parking(&again, harness.now() + Duration::from_mins(3))).await, 1);
 }
