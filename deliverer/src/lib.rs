@@ -13,6 +13,7 @@ pub mod gate;
 pub mod hosts;
 pub mod judge;
 pub mod lane;
+pub mod line;
 pub mod metrics;
 pub mod newest;
 pub mod operations;

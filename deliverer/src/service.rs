@@ -21,6 +21,7 @@ use crate::directory::Directory;
 use crate::fleet::Fleet;
 use crate::hosts::Hosts;
 use crate::lane::Lanes;
+use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::pull::Deliverer;
@@ -64,6 +65,7 @@ pub fn start(
         directory: Arc::clone(&directory),
         policy: settings.policy.clone(),
         unrecorded: Unrecorded::default(),
+        line: Line::default(),
         clock: Arc::clone(&clock),
         metrics: Metrics::new(meter),
         told_at: Mutex::default(),

@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::directory::Directory;
 use crate::judge::disables;
+use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::unrecorded::Unrecorded;
@@ -41,6 +42,8 @@ pub struct Settler {
     pub policy: Policy,
     /// What the store has yet to be told.
     pub unrecorded: Unrecorded,
+    /// Where what is not delivered now waits for the store.
+    pub line: Line,
     /// The time that retries count from.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -63,7 +66,12 @@ impl Settler {
     /// message stays unsettled. Says whether it falls to the caller to carry the verdict out: whoever records an
     /// attempt first does, and so does who cannot know.
     pub async fn record(&self, record: AttemptRecord) -> bool {
-        match self.store.record(&record).await {
+        let recording = self.store.record(&record);
+        let recorded = match &record.verdict {
+            Verdict::Delivered => recording.await,
+            _ => self.line.pass(recording).await,
+        };
+        match recorded {
             Ok(recorded) => {
                 let is_first = recorded.is_first;
                 self.follow_up(&record, recorded).await;
@@ -187,7 +195,7 @@ impl Settler {
     /// Takes note of a delivery that is to wait without having been attempted. While the store is away it waits
     /// without a note.
     pub async fn park(&self, parking: &Parking) -> Option<Parked> {
-        match self.store.park(parking).await {
+        match self.line.pass(self.store.park(parking)).await {
             Ok(parked) => {
                 if let Parked::Waits(health) | Parked::Full(health) = &parked {
                     self.directory.learn(&parking.delivery.webhook, health.clone()).await;

@@ -15,6 +15,7 @@ use dockbell_deliverer::directory::Directory;
 use dockbell_deliverer::fleet::Fleet;
 use dockbell_deliverer::hosts::Hosts;
 use dockbell_deliverer::lane::Lanes;
+use dockbell_deliverer::line::Line;
 use dockbell_deliverer::metrics::Metrics;
 use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::pull::{Deliverer, Share};
@@ -160,6 +161,7 @@ impl House {
                 directory,
                 policy: Policy { schedule, ..told.policy },
                 unrecorded: Unrecorded::default(),
+                line: Line::default(),
                 clock: self.clock.clone(),
                 metrics: Metrics::new(&opentelemetry::global::meter("test")),
                 told_at: Mutex::default(),
