@@ -15,6 +15,8 @@ const FIRST_WIDTH: usize = 16;
 const WIDEST: usize = 64;
 /// How many deliveries of each kind stand in memory before a lane; more go back to the broker.
 const QUEUE: usize = 16;
+/// A lane that is full and whose oldest attempt has lasted for so long may stay so: nobody waits before it in memory.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// Where a delivery comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +121,10 @@ impl Lane {
     /// Whether a delivery of this kind would get a place, or one in the queue before it.
     pub fn has_room(&self, kind: Kind) -> bool {
         let mut state = self.lock();
-        state.running.len() < state.width
-            || state.queue(kind).iter().filter(|waiting| !waiting.is_closed()).count() < QUEUE
+        let takes = |queue: &VecDeque<oneshot::Sender<Ticket>>| {
+            queue.iter().filter(|waiting| !waiting.is_closed()).count() < QUEUE
+        };
+        state.running.len() < state.width || (!state.is_stuck(Instant::now()) && takes(state.queue(kind)))
     }
 
     /// Waits until this lane is the one of its deliveries that may stand in a shared queue.
@@ -163,6 +167,9 @@ impl State {
         if self.running.len() < self.width && self.fresh.is_empty() && self.waited.is_empty() {
             return Ok(Entered::Now(self.start(kind)));
         }
+        if self.is_stuck(now) {
+            return Err(NoPlace::Full);
+        }
         let queue = self.queue(kind);
         queue.retain(|waiting| !waiting.is_closed());
         if queue.len() >= QUEUE {
@@ -172,6 +179,11 @@ impl State {
         queue.push_back(sender);
         self.grant();
         Ok(Entered::Queued(receiver))
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        let is_old = |(since, _): &Ticket| now.duration_since(*since) >= STUCK;
+        self.running.len() >= self.width && self.running.first_key_value().is_some_and(|(oldest, _)| is_old(oldest))
     }
 
     fn queue(&mut self, kind: Kind) -> &mut VecDeque<oneshot::Sender<Ticket>> {

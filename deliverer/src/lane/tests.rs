@@ -55,6 +55,24 @@ async fn what_does_not_fit_before_a_lane_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_before_a_lane_that_does_not_move() {
+    let lane = Arc::new(Lane::default());
+    let mut running = fill(&lane, Kind::Fresh);
+    let mut waits = Box::pin(lane.enter(Kind::Fresh));
+    assert!(poll_immediate(&mut waits).await.is_none());
+    tokio::time::advance(STUCK).await;
+    for kind in [Kind::Fresh, Kind::Waited] {
+        assert!(!lane.has_room(kind));
+        assert_eq!(lane.enter(kind).await.unwrap_err(), NoPlace::Full);
+    }
+    drop(running.pop());
+    assert!(waits.await.is_ok(), "who waited before keeps its turn");
+    drop(running);
+    assert!(lane.has_room(Kind::Fresh));
+    assert_eq!(fill(&lane, Kind::Fresh).len(), 16);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_oldest_attempt_and_what_waits_tell_how_long_a_lane_makes_wait() {
     let lane = Arc::new(Lane::default());
     assert_eq!(lane.expected_wait(100), Duration::ZERO);
