@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
-use dockbell_backends::store::AttemptRecord;
+use dockbell_backends::store::{AttemptRecord, Health};
 use dockbell_chassis::failpoint::{begun, reach};
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::Standing;
 use dockbell_proto::operations::{OperationKind, OperatorEvent};
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use super::Deliverer;
 use super::way::Way;
 use crate::fleet::Finding;
+use crate::gate::spread;
 use crate::judge::{describe, judge};
 use crate::settle::excerpt;
 use crate::transport::Exchange;
@@ -82,20 +84,30 @@ impl Deliverer {
 
     /// A retry that may not wait anywhere ends. It would hold up what must leave the queue to make room.
     async fn with_room(&self, webhook: &Webhook, delivery: &Delivery, verdict: Verdict) -> Verdict {
-        if !matches!(verdict, Verdict::Retry { .. }) {
-            return verdict;
-        }
+        let Verdict::Retry { at } = verdict else { return verdict };
         if self.settler.bus.is_full(Queue::Redeliveries) {
             return Verdict::Expired { reason: "the queue of waiting deliveries is full".to_owned() };
         }
         let limit = self.settler.policy_of(webhook).custody.waiting;
-        let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+        let health = self.attempter.directory.health(&webhook.id).await;
+        let waiting = health.waiting;
         // What was attempted before is among those that wait.
         if delivery.ordinal == 1 && !delivery.is_parked && waiting >= limit {
             let reason = format!("{limit} deliveries of the webhook wait, which is as many as may");
             return Verdict::Expired { reason };
         }
-        verdict
+        Verdict::Retry { at: self.once_it_may_be_tried(&health, at) }
+    }
+
+    /// The time of a retry, or when the suspension of its webhook ends, if that is later: it would only be put off again.
+    fn once_it_may_be_tried(&self, health: &Health, at: Timestamp) -> Timestamp {
+        match health.standing {
+            Standing::Suspended { until, .. } if until > at => {
+                let (now, chance) = (self.settler.clock.now(), self.chance.draw_of_the_moment());
+                spread(until, health.waiting, (now, chance))
+            }
+            _ => at,
+        }
     }
 
     /// Ends a delivery without an attempt.
