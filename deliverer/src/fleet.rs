@@ -29,6 +29,8 @@ pub struct Fleet {
 #[derive(Debug, Default)]
 struct State {
     attempts: VecDeque<Attempt>,
+    /// How many of them reached nobody.
+    unreachable: usize,
     /// Whether the fault was found and nobody has answered since, and the last pause.
     doubted: Option<Duration>,
 }
@@ -103,11 +105,13 @@ impl State {
     fn note(&mut self, attempt: Attempt) -> Finding {
         let now = attempt.at;
         let is_answer = !attempt.is_unreachable;
+        self.unreachable += usize::from(attempt.is_unreachable);
         self.attempts.push_back(attempt);
         while self.attempts.len() > ATTEMPTS
             || self.attempts.front().is_some_and(|attempt| now.duration_since(attempt.at) > WINDOW)
         {
-            self.attempts.pop_front();
+            let oldest = self.attempts.pop_front();
+            self.unreachable -= usize::from(oldest.is_some_and(|oldest| oldest.is_unreachable));
         }
         let is_fault = self.is_fault();
         if is_answer && !is_fault && self.doubted.take().is_some() {
@@ -117,14 +121,14 @@ impl State {
             return Finding::Nothing;
         }
         self.attempts.clear();
+        self.unreachable = 0;
         let pause = self.doubted.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
         self.doubted = Some(pause);
         Finding::Fault(pause)
     }
 
     fn is_fault(&self) -> bool {
-        let unreachable = self.attempts.iter().filter(|attempt| attempt.is_unreachable).count();
-        if self.attempts.len() < HOSTS || unreachable * 100 < self.attempts.len() * UNREACHABLE_PERCENT {
+        if self.attempts.len() < HOSTS || self.unreachable * 100 < self.attempts.len() * UNREACHABLE_PERCENT {
             return false;
         }
         let hosts: HashSet<&str> = self.attempts.iter().map(|attempt| attempt.host.as_str()).collect();
