@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use dockbell_backends::bus::{Bus as _, Queue};
 use dockbell_backends::store::{HistoryQuery, PageRequest, Store as _};
-use dockbell_proto::health::StandingWord;
-use dockbell_proto::outcome::{DeliveryState, Verdict};
+use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::{Standing, StandingWord};
+use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
 use dockbell_proto::policy::{Custody, Policy, Suspension};
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::clock::ManualClock;
@@ -345,4 +346,46 @@ async fn delivered_tags(house: &House, webhook: &Webhook) -> Vec<String> {
         .collect();
     tags.sort();
     tags
+}
+
+#[tokio::test]
+async fn the_retry_of_a_suspended_webhook_waits_until_the_suspension_ends() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_always(Answer::Status(500));
+    let running = house.run_as(long());
+    for tag in ["a", "b", "c"] {
+        house.publish(&sample::batch("e", "team/app", &[tag])).await;
+    }
+    suspended(&house, &webhook).await;
+    // Which a person asks for, so that it is attempted all the same.
+    let delivery = sample::delivery(&webhook.id, &sample::batch("f", "team/app", &["d"]));
+    let asked_for = Delivery { request: 1, ..delivery };
+    house.publish_waiting(&asked_for).await;
+    let attempted = async || house.embedded.delivery(&asked_for.id).await.unwrap();
+    let attempted = wait::until("the attempt", attempted).await;
+    assert_eq!((attempted.state, attempted.attempts.len()), (DeliveryState::Retrying, 1));
+    let Standing::Suspended { until, .. } = house.health(&webhook).await.standing else { panic!() };
+    assert!(attempted.next_at.unwrap() >= until, "{attempted:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_of_what_was_delivered_does_not_wait_for_a_suspended_webhook() {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    house.receiver.answer_always(Answer::Status(500));
+    let running = house.run_as(long());
+    let delivery = sample::delivery(&webhook.id, &sample::batch("f", "team/app", &["d"]));
+    house.record(&delivery, Outcome::Accepted { status: 200 }, Verdict::Delivered).await;
+    for tag in ["a", "b", "c"] {
+        house.publish(&sample::batch("e", "team/app", &[tag])).await;
+    }
+    suspended(&house, &webhook).await;
+    wait::until("the failed ones to wait", async || (house.health(&webhook).await.waiting == 3).then_some(())).await;
+    house.publish_waiting(&delivery).await;
+    house.wait_until_nothing_is_due().await;
+    assert_eq!(house.embedded.depth(Queue::Redeliveries).await.unwrap().delayed, 3);
+    assert_eq!(house.history(&delivery.id).await.state, DeliveryState::Delivered);
+    running.stop().await;
 }
