@@ -52,6 +52,14 @@ async fn suspended(house: &House, webhook: &Webhook) {
     wait::until("the webhook to be suspended", is_suspended).await;
 }
 
+/// Pushes as many tags as it takes to have the webhook suspended, whose receiver fails.
+async fn fail_until_suspended(house: &House, webhook: &Webhook) {
+    for tag in ["a", "b", "c"] {
+        house.publish(&sample::batch("e", "team/app", &[tag])).await;
+    }
+    suspended(house, webhook).await;
+}
+
 async fn in_state(house: &House, webhook: &Webhook, state: DeliveryState) -> usize {
     let page = PageRequest { after: None, limit: 50 };
     let query = HistoryQuery { webhook: Some(webhook.id.clone()), state: Some(state), page };
@@ -85,10 +93,7 @@ async fn nothing_is_attempted_while_a_webhook_is_suspended_and_what_waits_says_w
     let webhook = house.webhook(1, Format::Dockerhub, "/").await;
     house.receiver.answer_always(Answer::Status(500));
     let running = house.run_as(long());
-    for tag in ["a", "b", "c"] {
-        house.publish(&sample::batch("e", "team/app", &[tag])).await;
-    }
-    suspended(&house, &webhook).await;
+    fail_until_suspended(&house, &webhook).await;
     let news = sample::batch("f", "team/app", &["d"]);
     house.publish(&news).await;
     let id = sample::delivery(&webhook.id, &news).id;
@@ -106,10 +111,7 @@ async fn of_what_waits_for_a_suspended_webhook_only_the_newest_of_a_tag_stays_ow
     let webhook = house.webhook(1, Format::Dockerhub, "/").await;
     house.receiver.answer_always(Answer::Status(500));
     let running = house.run_as(short());
-    for tag in ["a", "b", "c"] {
-        house.publish(&sample::batch("e", "team/app", &[tag])).await;
-    }
-    suspended(&house, &webhook).await;
+    fail_until_suspended(&house, &webhook).await;
     for number in 0..5 {
         let mut news = sample::batch(&format!("n{number}"), "team/app", &["latest"]);
         let at = moment() + Duration::from_secs(number);
@@ -176,10 +178,7 @@ async fn more_than_may_wait_for_a_webhook_expires_and_says_so() {
     let told = long();
     let custody = Custody { waiting: 5, ..told.policy.custody };
     let running = house.run_as(Told { policy: Policy { custody, ..told.policy.clone() }, ..told });
-    for tag in ["a", "b", "c"] {
-        house.publish(&sample::batch("e", "team/app", &[tag])).await;
-    }
-    suspended(&house, &webhook).await;
+    fail_until_suspended(&house, &webhook).await;
     for number in 0..7 {
         house.publish(&sample::batch("f", "team/app", &[&format!("t{number}")])).await;
     }
@@ -354,10 +353,7 @@ async fn the_retry_of_a_suspended_webhook_waits_until_the_suspension_ends() {
     let webhook = house.webhook(1, Format::Dockerhub, "/").await;
     house.receiver.answer_always(Answer::Status(500));
     let running = house.run_as(long());
-    for tag in ["a", "b", "c"] {
-        house.publish(&sample::batch("e", "team/app", &[tag])).await;
-    }
-    suspended(&house, &webhook).await;
+    fail_until_suspended(&house, &webhook).await;
     // Which a person asks for, so that it is attempted all the same.
     let delivery = sample::delivery(&webhook.id, &sample::batch("f", "team/app", &["d"]));
     let asked_for = Delivery { request: 1, ..delivery };
@@ -378,10 +374,7 @@ async fn a_copy_of_what_was_delivered_does_not_wait_for_a_suspended_webhook() {
     let running = house.run_as(long());
     let delivery = sample::delivery(&webhook.id, &sample::batch("f", "team/app", &["d"]));
     house.record(&delivery, Outcome::Accepted { status: 200 }, Verdict::Delivered).await;
-    for tag in ["a", "b", "c"] {
-        house.publish(&sample::batch("e", "team/app", &[tag])).await;
-    }
-    suspended(&house, &webhook).await;
+    fail_until_suspended(&house, &webhook).await;
     wait::until("the failed ones to wait", async || (house.health(&webhook).await.waiting == 3).then_some(())).await;
     house.publish_waiting(&delivery).await;
     house.wait_until_nothing_is_due().await;
