@@ -278,6 +278,10 @@ impl Deliverer {
     /// Lets a delivery wait until it is looked at again. Returns what had to wait here.
     async fn park(&self, webhook: &Webhook, owed: Owed<'_>, until: Timestamp, reason: String) -> Option<Delivery> {
         if self.settler.bus.is_full(Queue::Redeliveries) {
+            // Nothing is parked that could tell: who died before carrying a verdict out left only this message.
+            if let Some(verdict) = self.earlier_verdict(&owed.delivery).await {
+                return self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await;
+            }
             self.end_as_expired(webhook, owed.delivery, "the queue of waiting deliveries is full").await;
             return None;
         }
