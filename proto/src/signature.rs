@@ -1,7 +1,10 @@
-//! Signatures after Standard Webhooks, version 1 (HMAC-SHA256).
+//! Signatures after Standard Webhooks, version 1 (HMAC-SHA256), and those over the body alone.
 //!
 //! Source: <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>.
 
+pub mod ed25519;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -21,6 +24,7 @@ pub const SIGNATURE_HEADER: &str = "webhook-signature";
 pub const TOLERANCE_S: i64 = 300;
 
 const PREFIX: &str = "whsec_";
+const VERSION: &str = "v1,";
 
 /// The key that a webhook's attempts are signed with: 24 to 64 bytes. It is never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,30 +57,53 @@ impl SigningSecret {
     /// of the body.
     pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> String {
         let code = self.code(id, at.as_second(), body).finalize().into_bytes();
-        format!("v1,{}", STANDARD.encode(code))
+        format!("{VERSION}{}", STANDARD.encode(code))
+    }
+
+    /// `sha256=` and the hexadecimal code of the body alone, for receivers of GitHub's and Flux's kind. They take the
+    /// secret as it is typed, so the key is the whole text of it, `whsec_` included.
+    pub fn sign_body(&self, body: &[u8]) -> String {
+        let code = hmac(self.expose().as_bytes(), [body]).finalize().into_bytes();
+        let digits = code.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        "sha256=".chars().chain(digits.filter_map(|digit| char::from_digit(digit.into(), 16))).collect()
     }
 
     /// Verifies what a receiver got, as of `now`.
     pub fn verify(&self, received: &Signed<'_>, now: Timestamp) -> Result<(), SignatureError> {
-        let at: i64 = received.timestamp.parse().map_err(|_| SignatureError::Timestamp)?;
-        if (now.as_second() - at).abs() > TOLERANCE_S {
-            return Err(SignatureError::Timestamp);
-        }
-        let good = |signature: &str| {
-            let code = signature.strip_prefix("v1,").and_then(|encoded| STANDARD.decode(encoded).ok());
-            code.is_some_and(|code| self.code(received.id, at, received.body).verify_slice(&code).is_ok())
-        };
-        if received.signature.split(' ').any(good) { Ok(()) } else { Err(SignatureError::Mismatch) }
+        let at = signed_at(received, now)?;
+        let good = |code: Vec<u8>| self.code(received.id, at, received.body).verify_slice(&code).is_ok();
+        if encoded(received, VERSION).any(good) { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
     fn code(&self, id: &str, at: i64, body: &[u8]) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC accepts keys of every length")]
-        let mut code = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length is accepted");
-        for part in [id.as_bytes(), b".", at.to_string().as_bytes(), b".", body] {
-            code.update(part);
-        }
-        code
+        let [head, body] = signed_content(id, at, body);
+        hmac(&self.0, [&*head, &*body])
     }
+}
+
+fn hmac<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> Hmac<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC accepts keys of every length")]
+    let mut code = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length is accepted");
+    parts.into_iter().for_each(|part| code.update(part));
+    code
+}
+
+/// What every version signs: the id, the time and the body, with full stops between them.
+fn signed_content<'a>(id: &str, at: i64, body: &'a [u8]) -> [Cow<'a, [u8]>; 2] {
+    [format!("{id}.{at}.").into_bytes().into(), body.into()]
+}
+
+/// When it was signed, if that is near enough to `now`.
+fn signed_at(received: &Signed<'_>, now: Timestamp) -> Result<i64, SignatureError> {
+    let at: i64 = received.timestamp.parse().map_err(|_| SignatureError::Timestamp)?;
+    let is_near = now.as_second().abs_diff(at) <= TOLERANCE_S.unsigned_abs();
+    if is_near { Ok(at) } else { Err(SignatureError::Timestamp) }
+}
+
+/// The signatures of a version that a receiver got.
+fn encoded<'a>(received: &Signed<'a>, version: &'static str) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let of_version = received.signature.split(' ').filter_map(move |signature| signature.strip_prefix(version));
+    of_version.filter_map(|text| STANDARD.decode(text).ok())
 }
 
 impl fmt::Debug for SigningSecret {
@@ -120,6 +147,16 @@ mod tests {
         let at = Timestamp::from_second(1_614_265_330).unwrap();
         let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    /// Computed with `openssl dgst -sha256 -hmac`.
+    #[test]
+    fn the_body_alone_is_signed_with_the_secret_as_it_is_typed() {
+        let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        assert_eq!(
+            secret.sign_body(b"Hello, World!"),
+            "sha256=7ad4fd21c74c164320d9ac01f24d0797c8be594bf356ab332fdd61a03b78cec0"
+        );
     }
 
     #[test]
