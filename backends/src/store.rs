@@ -1,6 +1,7 @@
 //! The port to settings and counters: webhooks, their health and their history.
 
 pub mod marks;
+pub(crate) mod proofs;
 
 use std::fmt;
 use std::time::Duration;

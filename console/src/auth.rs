@@ -14,21 +14,27 @@ use dockbell_proto::secret::Secret;
 use crate::Console;
 use crate::openapi::DOCUMENT_PATH;
 use crate::problem::Problem;
+use crate::rotation::KEYS_PATH;
 
-/// The routes that need no token.
+/// The routes that need no token, besides those of the public keys.
 const PUBLIC: [(Method, &str); 1] = [(Method::GET, DOCUMENT_PATH)];
 
 /// Lets a request through that is public or presents the admin token. It runs before anything else looks at
 /// the request, so that strangers learn nothing, not even which paths exist.
 pub(crate) async fn require_token(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    let is_public = PUBLIC.iter().any(|(method, path)| method == request.method() && *path == request.uri().path());
-    if !is_public && !presents(request.headers(), &console.admin_token) {
+    if !is_public(&request) && !presents(request.headers(), &console.admin_token) {
         return Problem::unauthorized().into_response();
     }
     let mut response = next.run(request).await;
     // Answers hold secrets and what is true only now.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+fn is_public(request: &Request) -> bool {
+    let (method, path) = (request.method(), request.uri().path());
+    let is_listed = PUBLIC.iter().any(|(public, listed)| public == method && *listed == path);
+    is_listed || (method == Method::GET && path.starts_with(KEYS_PATH))
 }
 
 /// An empty token lets nobody in.

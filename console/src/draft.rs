@@ -3,6 +3,7 @@
 pub(crate) mod letters;
 mod members;
 mod policy;
+pub(crate) mod proofs;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -19,14 +20,17 @@ use dockbell_proto::names::Registry;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::{Policy, PolicyPatch};
+use dockbell_proto::proof::{Proofs, ProofsPatch};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
 
 use crate::problem::{MemberProblem, Problem};
 use crate::replay::Span;
 use members::Members;
 pub(crate) use policy::PolicyChange;
+pub(crate) use proofs::ProofsDraft;
 
 /// Which addresses a webhook may name, and the delivery policy that its own is a part of.
 pub(crate) type Rules<'a> = (&'a AddressPolicy, &'a Policy);
@@ -40,6 +44,7 @@ pub(crate) struct WebhookDraft {
     pub(crate) url: Secret,
     pub(crate) format: Format,
     pub(crate) headers: BTreeMap<String, Secret>,
+    pub(crate) proofs: ProofsDraft,
     pub(crate) enabled: bool,
     pub(crate) policy: PolicyPatch,
 }
@@ -54,19 +59,21 @@ impl WebhookDraft {
         let format = members.required("format", reading::format);
         let registry = members.optional("registry", reading::registry).flatten();
         let headers = members.optional("headers", reading::headers).unwrap_or_default();
+        let proofs = ProofsDraft::read(&mut members);
         let enabled = members.optional("enabled", reading::enabled).unwrap_or(true);
         let own = members.optional("policy", |value| policy::new(value, policy)).unwrap_or_default();
         members.refuse_the_rest("is not a member of a webhook");
         match (name, pattern, url, format) {
             (Some(name), Some(pattern), Some(url), Some(format)) => {
-                members.finish(Self { name, pattern, registry, url, format, headers, enabled, policy: own })
+                members.finish(Self { name, pattern, registry, url, format, headers, proofs, enabled, policy: own })
             }
             _ => Err(members.into_problem()),
         }
     }
 
-    /// The webhook, made at `now`.
-    pub(crate) fn into_webhook(self, id: WebhookId, secret: SigningSecret, now: Timestamp) -> Webhook {
+    /// The webhook, made at `now`, with a secret and a key that nobody has yet.
+    pub(crate) fn into_webhook(self, id: WebhookId, fresh: (SigningSecret, SigningKey), now: Timestamp) -> Webhook {
+        let proofs = Proofs::v1(fresh.0).patched(self.proofs.into_patch(fresh.1), now);
         Webhook {
             id,
             name: self.name,
@@ -75,7 +82,7 @@ impl WebhookDraft {
             url: self.url,
             format: self.format,
             headers: self.headers,
-            secret,
+            proofs,
             enabled: self.enabled,
             disabled_reason: None,
             policy: self.policy,
@@ -88,10 +95,12 @@ impl WebhookDraft {
 /// What is to change of a webhook, as a JSON merge patch (RFC 7396).
 #[derive(Debug)]
 pub(crate) struct PatchDraft {
-    /// Everything but the headers and the policy.
+    /// Everything but the headers, the proofs and the policy.
     pub(crate) patch: WebhookPatch,
     /// What is to change of the headers; nothing, if none.
     pub(crate) headers: Option<HeadersPatch>,
+    /// What is to change of the proofs.
+    pub(crate) proofs: ProofsDraft,
     /// What is to change of the policy; nothing, if none.
     pub(crate) policy: Option<PolicyChange>,
 }
@@ -116,14 +125,16 @@ impl PatchDraft {
             url: members.optional("url", |value| reading::url(value, targets)),
             format: members.optional("format", reading::format),
             headers: None,
+            proofs: ProofsPatch::default(),
             enabled: members.optional("enabled", reading::enabled),
             disabled_reason: None,
             policy: None,
         };
         let headers = members.optional("headers", reading::headers_patch);
+        let proofs = ProofsDraft::read(&mut members);
         let policy = members.optional("policy", policy::change);
         members.refuse_the_rest("is not a member of a webhook that can be changed");
-        members.finish(Self { patch, headers, policy })
+        members.finish(Self { patch, headers, proofs, policy })
     }
 }
 

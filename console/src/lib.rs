@@ -11,6 +11,7 @@ mod problem;
 mod publish;
 mod replay;
 mod request;
+mod rotation;
 mod sample;
 mod standing;
 mod strays;
@@ -37,8 +38,9 @@ pub use problem::{MemberProblem, Problem};
 pub use request::{NewWebhook, Period, WebhookChange};
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
-    AttemptView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView, PageView, PolicyView,
-    RedeliveryAsked, Replayed, StandingChangeView, StandingView, TestAsked, WebhookView,
+    AttemptView, AuthorizationView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView, PageView,
+    PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, StandingChangeView, StandingView, TestAsked,
+    WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -78,11 +80,11 @@ impl Console {
     }
 }
 
-/// Everything below `/api`, and nothing else, to be merged with other routes. Whatever is not in the table of
+/// Everything below `/api`, and the public keys below `/.well-known`, to be merged with other routes. Whatever is not in the table of
 /// public routes asks for the admin token, whether it exists or not.
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
-    let webhooks = webhooks::routes().merge(standing::routes());
+    let webhooks = webhooks::routes().merge(standing::routes()).merge(rotation::routes());
     let given_up = letters::routes().merge(strays::routes());
     let described = openapi::describe(webhooks.merge(deliveries::routes()).merge(given_up));
     let (mut routes, document) = described.split_for_parts();

@@ -8,13 +8,15 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    Content, ContentBuilder, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement,
+    Array, Content, ContentBuilder, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    SecurityRequirement,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use dockbell_backends::bus::Queue;
 use dockbell_proto::outcome::DeliveryState;
+use dockbell_proto::proof::Scheme;
 use dockbell_proto::webhook::Format;
 
 use crate::problem::{PROBLEM_JSON, Problem};
@@ -114,6 +116,11 @@ fn problem_content() -> Content {
 /// The names of the formats.
 pub(crate) fn format_schema() -> Object {
     names(Format::ALL.map(Format::as_str))
+}
+
+/// The names of the ways to sign.
+pub(crate) fn signatures_schema() -> Array {
+    Array::new(names(Scheme::ALL.map(Scheme::as_str)))
 }
 
 /// The names of the states of a delivery.

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -90,6 +91,12 @@ impl Problem {
             crate::WEBHOOKS_PER_PATTERN
         );
         Self::new("too-many-webhooks", StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn too_many_secrets(webhook: &str, next_end: Option<Timestamp>) -> Self {
+        let next_end = next_end.map(|at| format!("; the next of them ends at {at:.0}")).unwrap_or_default();
+        let detail = format!("too many secrets of before still sign for the webhook {webhook}{next_end}");
+        Self::new("too-many-secrets", StatusCode::CONFLICT, detail)
     }
 
     pub(crate) fn webhook_gone(webhook: &str) -> Self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::view::PolicyView;
+use crate::view::{AuthorizationView, PolicyView};
 
 /// A webhook to be made.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -36,6 +36,14 @@ pub struct NewWebhook {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     pub headers: BTreeMap<String, String>,
+    /// How its deliveries are signed; v1, if left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::openapi::signatures_schema, required = false)]
+    pub signatures: Vec<String>,
+    /// What their header `Authorization` carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AuthorizationView, required = false)]
+    pub authorization: Option<AuthorizationView>,
     /// Whether it rings; true, if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, default = true)]
@@ -75,6 +83,14 @@ pub struct WebhookChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]
     pub headers: Option<Option<BTreeMap<String, Option<String>>>>,
+    /// New ways to sign, in place of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::signatures_schema, required = false)]
+    pub signatures: Option<Vec<String>>,
+    /// What the header `Authorization` is to carry; null leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AuthorizationView>)]
+    pub authorization: Option<Option<AuthorizationView>>,
     /// Whether it rings.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod letters;
 mod policy;
+mod proofs;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
 
 pub use policy::PolicyView;
+pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
 pub use standing::{Discarded, Replayed, StandingChangeView, StandingView};
 
 /// What stands for a secret.
@@ -58,6 +60,9 @@ pub struct WebhookView {
     /// The headers that its deliveries carry; the values are masked.
     #[schema(example = json!({ "authorization": "***" }))]
     pub headers: BTreeMap<String, String>,
+    /// How its deliveries prove where they come from.
+    #[serde(flatten)]
+    pub proofs: ProofsView,
     /// Whether it rings.
     pub enabled: bool,
     /// Why it does not ring, if it was not its owner who disabled it.
@@ -98,7 +103,7 @@ pub struct HealthView {
     pub skipped: u32,
 }
 
-/// A webhook that was just made, with the secret that its deliveries are signed with.
+/// A webhook with the secret that its deliveries are signed with from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatedWebhook {
     /// The webhook.
@@ -210,7 +215,7 @@ pub struct AttemptView {
 }
 
 impl WebhookView {
-    pub(crate) fn new(webhook: &Webhook, health: &Health) -> Self {
+    pub(crate) fn new(webhook: &Webhook, health: &Health, now: Timestamp) -> Self {
         Self {
             id: webhook.id.to_string(),
             name: webhook.name.clone(),
@@ -219,6 +224,7 @@ impl WebhookView {
             url: masked_url(webhook.url.expose()),
             format: webhook.format.as_str().to_owned(),
             headers: webhook.headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect(),
+            proofs: ProofsView::new(&webhook.proofs, now),
             enabled: webhook.enabled,
             disabled_reason: webhook.disabled_reason.clone(),
             standing: standing::word(webhook, health).as_str().to_owned(),

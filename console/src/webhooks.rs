@@ -13,8 +13,10 @@ use dockbell_backends::store::{Page, PageRequest};
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use crate::draft::proofs::require_agreement;
 use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery};
 use crate::extract::{IdInPath, JsonObject, QueryMembers};
 use crate::problem::Problem;
@@ -52,11 +54,13 @@ async fn create_webhook(
     require_room(&console, &draft.pattern).await?;
     let id = WebhookId::from_random(console.random());
     let secret = SigningSecret::from_random(console.random());
-    let webhook = draft.into_webhook(id, secret, console.clock.now());
+    let key = SigningKey::from_random(console.random());
+    let webhook = draft.into_webhook(id, (secret, key), console.clock.now());
+    require_agreement(&webhook)?;
     console.store.put_webhook(&webhook).await?;
     tracing::info!(webhook.id = %webhook.id, webhook.pattern = %webhook.pattern, "a webhook was made");
     let location = format!("/api/v1/webhooks/{}", webhook.id);
-    let secret = webhook.secret.expose();
+    let secret = webhook.proofs.secret.current.expose();
     let webhook = shown(&console, &webhook).await?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(CreatedWebhook { webhook, secret })))
 }
@@ -131,19 +135,21 @@ async fn change_webhook(
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let PatchDraft { patch, headers, policy } = PatchDraft::read(body, &console.targets)?;
+    let PatchDraft { patch, headers, proofs, policy } = PatchDraft::read(body, &console.targets)?;
     let current = find(&console, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
         require_room(&console, pattern).await?;
     }
     let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
     let policy = policy.map(|policy| policy.apply(&current.policy, &console.policy)).transpose()?;
-    let patch = WebhookPatch { headers, policy, ..patch };
+    let proofs = proofs.into_patch(SigningKey::from_random(console.random()));
+    let (patch, now) = (WebhookPatch { headers, proofs, policy, ..patch }, console.clock.now());
+    require_agreement(&current.patched(&patch, now))?;
     if patch.enabled == Some(true) && !current.enabled {
         // Before it rings: what it failed at was before somebody mended it.
         console.store.reset_health(&id).await?;
     }
-    let changed = console.store.patch_webhook(&id, &patch, console.clock.now()).await?;
+    let changed = console.store.patch_webhook(&id, &patch, now).await?;
     let webhook = changed.ok_or_else(no_webhook)?;
     tracing::info!(webhook.id = %id, webhook.pattern = %webhook.pattern, "a webhook was changed");
     if webhook.enabled != current.enabled {
@@ -206,12 +212,12 @@ pub(crate) async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, P
     console.store.webhook(id).await?.ok_or_else(no_webhook)
 }
 
-fn no_webhook() -> Problem {
+pub(crate) fn no_webhook() -> Problem {
     Problem::not_found("there is no webhook of this id")
 }
 
 pub(crate) async fn shown(console: &Console, webhook: &Webhook) -> Result<WebhookView, Problem> {
-    Ok(WebhookView::new(webhook, &console.store.health(&webhook.id).await?))
+    Ok(WebhookView::new(webhook, &console.store.health(&webhook.id).await?, console.clock.now()))
 }
 
 /// Two callers at once may get past it together: the limit keeps a push cheap, one more does no harm.

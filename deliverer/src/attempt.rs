@@ -8,7 +8,6 @@ use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::Outcome;
 use dockbell_proto::output::{Rendered, render};
-use dockbell_proto::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, Webhook};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -61,23 +60,19 @@ fn unsent(reason: String) -> Exchange {
     Exchange { outcome: Outcome::Blocked { reason }, body: Vec::new(), took: std::time::Duration::ZERO }
 }
 
-/// The headers of the format, the owner's, and the signature over exactly this body at this time.
+/// The headers of the format, the owner's, and what proves exactly this body at this time.
 fn headers(webhook: &Webhook, delivery: &Delivery, rendered: &Rendered, now: Timestamp) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let mut set = |name: &str, value: &str| {
-        // Both were checked when they were made; one that is no header after all must not keep the body back.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+    // Both were checked when they were made; one that is no header after all must not keep the body back.
+    let header = |name: &str, value: &str| HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+    headers.extend(rendered.headers.iter().filter_map(|(name, value)| header(name, value)));
+    let own = webhook.headers.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    for (name, value) in own.chain(webhook.proofs.headers(delivery.id.as_str(), now, &rendered.body)) {
+        if let Some((name, mut value)) = header(name, value.expose()) {
+            // No log and no trace of a library shows it.
+            value.set_sensitive(true);
             headers.insert(name, value);
         }
-    };
-    for (name, value) in &rendered.headers {
-        set(name, value);
     }
-    for (name, value) in &webhook.headers {
-        set(name, value.expose());
-    }
-    set(ID_HEADER, delivery.id.as_str());
-    set(TIMESTAMP_HEADER, &now.as_second().to_string());
-    set(SIGNATURE_HEADER, &webhook.secret.sign(delivery.id.as_str(), now, &rendered.body));
     headers
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::proof::Proofs;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook};
@@ -79,7 +80,7 @@ async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<Str
             url: Secret::new(format!("http://{receiver}{path}")),
             format,
             headers: std::collections::BTreeMap::new(),
-            secret: secret.clone(),
+            proofs: Proofs::v1(secret.clone()),
             enabled: true,
             disabled_reason: None,
             policy: dockbell_proto::policy::PolicyPatch::default(),

@@ -1,6 +1,7 @@
 //! `dockbell webhooks`: setting, listing, changing, removing and testing them.
 
 mod policy;
+mod proofs;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -56,6 +57,12 @@ pub(crate) enum Command {
         #[arg(value_parser = WebhookId::parse)]
         id: WebhookId,
     },
+    /// Give a webhook a new signing secret, shown this once; the one of before signs too for 24 hours
+    Rotate {
+        /// The id of the webhook
+        #[arg(value_parser = WebhookId::parse)]
+        id: WebhookId,
+    },
     #[command(flatten)]
     Standing(standing::Command),
 }
@@ -81,6 +88,8 @@ pub(crate) struct Add {
     /// A header that its deliveries carry; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<Header>,
+    #[command(flatten)]
+    proofs: proofs::Given,
     /// Set it without letting it ring
     #[arg(long)]
     disabled: bool,
@@ -111,7 +120,7 @@ pub(crate) struct Update {
 
 /// At least one of these.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
+#[group(required = true, multiple = true, args = ["signatures", "authorization", "basic", "bearer"])]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Change {
     /// A new name
@@ -138,6 +147,11 @@ struct Change {
     /// A header to take away
     #[arg(long = "remove-header", value_name = "NAME")]
     removed_headers: Vec<String>,
+    #[command(flatten)]
+    proofs: proofs::Given,
+    /// Leave the header Authorization out
+    #[arg(long, conflicts_with_all = ["authorization", "basic", "bearer"])]
+    no_authorization: bool,
     /// Let it ring
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
@@ -172,6 +186,7 @@ impl Command {
             Self::Update(update) => {
                 client.send(Method::PATCH, &["webhooks", update.id.as_str()], Some(&update.change.body())).await?
             }
+            Self::Rotate { id } => client.send(Method::POST, &["webhooks", id.as_str(), "rotate"], None::<&()>).await?,
             Self::Remove { id } => client.send(Method::DELETE, &["webhooks", id.as_str()], None::<&()>).await?,
         };
         match self {
@@ -180,6 +195,7 @@ impl Command {
             Self::Remove { id } => Ok(writeln!(output, "{id} is removed")?),
             _ if json => Ok(present::json(output, &answer)?),
             Self::Add(_) => show_made(output, &client.read(&answer)?),
+            Self::Rotate { .. } => show_rotated(output, &client.read(&answer)?),
             Self::List(_) => show_list(output, client.read(&answer)?),
             _ => show(output, &client.read(&answer)?),
         }
@@ -195,6 +211,8 @@ impl Add {
             format: self.format.clone(),
             registry: self.registry.clone(),
             headers: self.headers.iter().map(Header::exposed).collect(),
+            signatures: self.proofs.signatures.clone(),
+            authorization: self.proofs.authorization(),
             enabled: self.disabled.then_some(false),
             policy: policy::members(&self.policy),
         }
@@ -224,6 +242,8 @@ impl Change {
             format: self.format.clone(),
             registry: if self.any_registry { Some(None) } else { self.registry.clone().map(Some) },
             headers: (!headers.is_empty()).then_some(Some(headers)),
+            signatures: (!self.proofs.signatures.is_empty()).then(|| self.proofs.signatures.clone()),
+            authorization: if self.no_authorization { Some(None) } else { self.proofs.authorization().map(Some) },
             enabled: (self.enable || self.disable).then_some(self.enable),
             policy: match self.policy.as_slice() {
                 [] => self.default_policy.then_some(None),
@@ -311,6 +331,11 @@ fn show_made(output: &mut impl Write, made: &CreatedWebhook) -> Result<(), CliEr
     Ok(writeln!(output, "\nKeep the signing secret: it is not shown again.")?)
 }
 
+fn show_rotated(output: &mut impl Write, made: &CreatedWebhook) -> Result<(), CliError> {
+    show_made(output, made)?;
+    Ok(writeln!(output, "{}", proofs::rotated(made))?)
+}
+
 /// Shows a webhook with what changed its standing.
 async fn show_with_standing(client: &Client, id: &WebhookId, output: &mut impl Write) -> Result<(), CliError> {
     let webhook = client.get(&["webhooks", id.as_str()], &[]).await?;
@@ -325,7 +350,7 @@ fn show(output: &mut impl Write, webhook: &WebhookView) -> Result<(), CliError> 
 
 fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
     let headers: Vec<&str> = webhook.headers.keys().map(String::as_str).collect();
-    vec![
+    let mut fields = vec![
         ("id", webhook.id.clone()),
         ("name", webhook.name.clone()),
         ("repository", webhook.repository.clone()),
@@ -333,6 +358,9 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
         ("url", webhook.url.clone()),
         ("format", webhook.format.clone()),
         ("headers", headers.join(", ")),
+    ];
+    fields.extend(proofs::fields(&webhook.proofs));
+    fields.extend([
         ("policy", policy::shown(&webhook.policy)),
         ("standing", standing::explained(webhook)),
         ("waiting", webhook.health.waiting.to_string()),
@@ -342,7 +370,8 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
         ("last success", present::or_nothing(webhook.health.succeeded_at.map(present::time))),
         ("made at", present::time(webhook.created_at)),
         ("changed at", present::time(webhook.updated_at)),
-    ]
+    ]);
+    fields
 }
 
 #[cfg(test)]

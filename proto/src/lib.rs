@@ -22,6 +22,7 @@ pub mod outcome;
 pub mod output;
 pub mod pattern;
 pub mod policy;
+pub mod proof;
 pub mod secret;
 pub mod signature;
 pub mod target;

@@ -159,6 +159,7 @@ mod tests {
     use super::*;
     use crate::pattern::Pattern;
     use crate::policy::PolicyPatch;
+    use crate::proof::Proofs;
     use crate::secret::Secret;
     use crate::signature::SigningSecret;
     use crate::webhook::Format;
@@ -172,7 +173,7 @@ mod tests {
             url: Secret::new("https://ci.example.com:8443/canary-path?token=canary"),
             format: Format::Batch,
             headers: BTreeMap::from([("authorization".to_owned(), Secret::new("canary"))]),
-            secret: SigningSecret::from_random([7; 32]),
+            proofs: Proofs::v1(SigningSecret::from_random([7; 32])),
             enabled: true,
             disabled_reason: None,
             policy: PolicyPatch::default(),

@@ -9,8 +9,8 @@ use crate::ids::WebhookId;
 use crate::names::Registry;
 use crate::pattern::Pattern;
 use crate::policy::PolicyPatch;
+use crate::proof::{Proofs, ProofsPatch};
 use crate::secret::Secret;
-use crate::signature::SigningSecret;
 
 /// The most headers of its own that a webhook may have.
 pub const HEADERS_LIMIT: usize = 20;
@@ -84,8 +84,8 @@ pub struct Webhook {
     pub format: Format,
     /// Headers of its owner, by lower-case name.
     pub headers: BTreeMap<String, Secret>,
-    /// What attempts are signed with.
-    pub secret: SigningSecret,
+    /// How attempts prove where they come from.
+    pub proofs: Proofs,
     /// Whether it rings.
     pub enabled: bool,
     /// Why it does not ring, if it was not simply switched off by its owner.
@@ -116,7 +116,7 @@ impl Webhook {
             url: patch.url.unwrap_or_else(|| self.url.clone()),
             format: patch.format.unwrap_or(self.format),
             headers: patch.headers.unwrap_or_else(|| self.headers.clone()),
-            secret: self.secret.clone(),
+            proofs: self.proofs.patched(patch.proofs, now),
             enabled: patch.enabled.unwrap_or(self.enabled),
             // A reason is about the last time that it was disabled.
             disabled_reason: match patch.enabled {
@@ -145,6 +145,8 @@ pub struct WebhookPatch {
     pub format: Option<Format>,
     /// New headers, in place of all.
     pub headers: Option<BTreeMap<String, Secret>>,
+    /// What to change of how attempts prove where they come from.
+    pub proofs: ProofsPatch,
     /// Whether it rings.
     pub enabled: Option<bool>,
     /// Why it does not; counts only beside `enabled`.
@@ -154,7 +156,7 @@ pub struct WebhookPatch {
 }
 
 /// Headers that belong to the connection, to us, or that unlock the metadata services of clouds.
-const DENIED_HEADERS: [&str; 22] = [
+const DENIED_HEADERS: [&str; 20] = [
     "host",
     "content-length",
     "content-type",
@@ -171,14 +173,13 @@ const DENIED_HEADERS: [&str; 22] = [
     "cookie",
     "metadata",
     "metadata-flavor",
-    "x-aws-ec2-metadata-token",
-    "x-aws-ec2-metadata-token-ttl-seconds",
     "accept-encoding",
     "content-encoding",
     "accept",
     "user-agent",
 ];
-const DENIED_PREFIXES: [&str; 5] = ["proxy-", "sec-", "x-forwarded-", "webhook-", "x-alin-"];
+const DENIED_PREFIXES: [&str; 6] =
+    ["proxy-", "sec-", "x-forwarded-", "webhook-", "x-alin-", "x-aws-ec2-metadata-token"];
 
 /// Checks the headers that an owner wants sent and brings their names into lower case. The error says
 /// which one is wrong and why, without its value.
@@ -198,13 +199,18 @@ fn owner_header(name: &str, value: &str) -> Result<(String, Secret), String> {
     if DENIED_HEADERS.contains(&lower.as_str()) || DENIED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
         return Err(format!("headers: {lower} cannot be set by a webhook"));
     }
-    let visible = |byte: u8| (0x20..0x7f).contains(&byte) || byte == b'\t';
-    if value.len() > HEADER_VALUE_LIMIT || !value.bytes().all(visible) || value.trim() != value {
+    if !is_header_value(value) {
         return Err(format!(
             "headers: the value of {lower} must be visible ASCII, at most {HEADER_VALUE_LIMIT} bytes, without blanks around it"
         ));
     }
     Ok((lower, Secret::new(value)))
+}
+
+/// Whether a header of an attempt can have this value: visible ASCII, bounded, without blanks around it.
+pub(crate) fn is_header_value(value: &str) -> bool {
+    let visible = |byte: u8| (0x20..0x7f).contains(&byte) || byte == b'\t';
+    value.len() <= HEADER_VALUE_LIMIT && value.bytes().all(visible) && value.trim() == value
 }
 
 #[cfg(test)]
@@ -233,5 +239,23 @@ mod tests {
             let error = checked(name, value).unwrap_err();
             assert!(error.starts_with("headers: ") && !error.contains("canary"), "{name}: {error}");
         }
+    }
+    /// What belongs to the connection or to us, or unlocks the metadata services of clouds.
+    #[test]
+    fn an_owner_cannot_set_headers_that_are_not_theirs() {
+        let denied = "host content-length transfer-encoding connection te trailer upgrade keep-alive expect \
+            proxy-authorization proxy-connection sec-fetch-site forwarded x-forwarded-for x-forwarded-host x-real-ip \
+            via cookie webhook-id webhook-timestamp webhook-signature x-alin-webhook metadata metadata-flavor \
+            x-aws-ec2-metadata-token x-aws-ec2-metadata-token-ttl-seconds accept-encoding content-encoding";
+        for name in denied.split(' ').chain(["content-type", "accept", "user-agent"]) {
+            for name in [name.to_owned(), name.to_uppercase()] {
+                let error = checked(&name, "canary").unwrap_err();
+                assert_eq!(error, format!("headers: {} cannot be set by a webhook", name.to_lowercase()));
+            }
+        }
+        let most: BTreeMap<String, String> = (0..HEADERS_LIMIT).map(|n| (format!("x-{n}"), "a".to_owned())).collect();
+        assert_eq!(owner_headers(&most).unwrap().len(), HEADERS_LIMIT);
+        let more = most.into_iter().chain([("y".to_owned(), "a".to_owned())]).collect();
+        assert!(owner_headers(&more).unwrap_err().contains("at most 20"));
     }
 }

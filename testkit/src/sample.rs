@@ -9,6 +9,7 @@ use dockbell_proto::event::Event;
 use dockbell_proto::ids::{DeliveryId, EventId, WebhookId};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
+use dockbell_proto::proof::Proofs;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook};
@@ -75,7 +76,7 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         url: Secret::new(url),
         format,
         headers: BTreeMap::new(),
-        secret: SigningSecret::from_random([number; 32]),
+        proofs: Proofs::v1(SigningSecret::from_random([number; 32])),
         enabled: true,
         disabled_reason: None,
         policy: PolicyPatch::default(),

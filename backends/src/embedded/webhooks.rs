@@ -6,27 +6,28 @@ use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::secret::Secret;
-use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 
+use crate::store::proofs::KeptProofs;
 use crate::store::{Page, PageRequest};
 
 use super::page::{self, Place};
 use super::rows;
 
 const COLUMNS: &str = "id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at,
-    disabled_reason, policy";
+    disabled_reason, policy, proofs";
 
 /// Makes or replaces a webhook, and says which patterns it had before and has now. Its health and history
 /// stay, which a plain REPLACE would remove.
 pub(super) fn put(file: &Connection, webhook: &Webhook) -> rusqlite::Result<Vec<Pattern>> {
     let before = find(file, &webhook.id)?.map(|before| before.pattern);
     let sql = format!(
-        "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (id) DO UPDATE SET name = ?2, pattern = ?3, registry = ?4, url = ?5, format = ?6, headers = ?7,
-         secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11, disabled_reason = ?12, policy = ?13"
+         secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11, disabled_reason = ?12, policy = ?13,
+         proofs = ?14"
     );
     let headers: BTreeMap<&str, &str> =
         webhook.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
@@ -38,12 +39,13 @@ pub(super) fn put(file: &Connection, webhook: &Webhook) -> rusqlite::Result<Vec<
         webhook.url.expose(),
         webhook.format.as_str(),
         rows::json_column(&headers)?,
-        webhook.secret.expose(),
+        webhook.proofs.secret.current.expose(),
         webhook.enabled,
         rows::at(webhook.created_at),
         rows::at(webhook.updated_at),
         webhook.disabled_reason,
         rows::json_column(&webhook.policy)?,
+        rows::json_column(&KeptProofs::of(&webhook.proofs))?,
     ])?;
     let now = webhook.pattern.clone();
     Ok(before.into_iter().filter(|before| *before != now).chain([now.clone()]).collect())
@@ -103,6 +105,7 @@ fn select(file: &Connection, sql: &str, params: impl Params) -> rusqlite::Result
 fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
     let registry: Option<String> = row.get(3)?;
     let headers: BTreeMap<String, String> = rows::json(row, 6)?;
+    let kept: KeptProofs = rows::json(row, 13)?;
     Ok(Webhook {
         id: rows::parsed(row, 0, WebhookId::parse)?,
         name: row.get(1)?,
@@ -111,7 +114,7 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         url: Secret::new(row.get::<_, String>(4)?),
         format: rows::parsed(row, 5, |name| Format::parse(name).ok_or_else(|| format!("{name} is no format")))?,
         headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
-        secret: rows::parsed(row, 7, SigningSecret::parse)?,
+        proofs: rows::parsed(row, 7, |secret| kept.read(secret))?,
         enabled: row.get(8)?,
         disabled_reason: row.get(11)?,
         policy: rows::json(row, 12)?,

@@ -7,11 +7,11 @@ use dockbell_proto::names::Registry;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::secret::Secret;
-use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::webhook::{Format, Webhook};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::store::proofs::KeptProofs;
 
 use super::{page, values};
 
@@ -33,6 +33,8 @@ struct Document {
     disabled_reason: Option<String>,
     #[serde(default, skip_serializing_if = "is_none")]
     policy: PolicyPatch,
+    #[serde(default, skip_serializing_if = "KeptProofs::is_default")]
+    proofs: KeptProofs,
     /// Microseconds, as `updated_at`.
     created_at: i64,
     updated_at: i64,
@@ -58,10 +60,11 @@ pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
         url: webhook.url.expose().to_owned(),
         format: webhook.format,
         headers: headers.collect(),
-        secret: webhook.secret.expose(),
+        secret: webhook.proofs.secret.current.expose(),
         enabled: webhook.enabled,
         disabled_reason: webhook.disabled_reason.clone(),
         policy: webhook.policy.clone(),
+        proofs: KeptProofs::of(&webhook.proofs),
         created_at: webhook.created_at.as_microsecond(),
         updated_at: webhook.updated_at.as_microsecond(),
     })
@@ -77,7 +80,7 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         url: Secret::new(found.url),
         format: found.format,
         headers: found.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
-        secret: SigningSecret::parse(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
+        proofs: found.proofs.read(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
         enabled: found.enabled,
         disabled_reason: found.disabled_reason,
         policy: found.policy,

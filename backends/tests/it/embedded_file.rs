@@ -90,7 +90,7 @@ async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() 
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
     assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 5);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 6);
 }
 
 #[tokio::test]
@@ -102,7 +102,8 @@ async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
     let webhook = sample::webhook(1, "team/app", Format::Batch, "https://receiver.test/");
     let content = sample::batch("e", "team/app", &["1"]);
     let (one, two) = (DeliveryId::from_random([1; 16]), DeliveryId::from_random([2; 16]));
-    let (id, secret, json) = (&webhook.id, webhook.secret.expose(), serde_json::to_string(&content).unwrap());
+    let (id, secret, json) =
+        (&webhook.id, webhook.proofs.secret.current.expose(), serde_json::to_string(&content).unwrap());
     let at = sample::moment().as_microsecond();
     let held = format!(
         "INSERT INTO webhooks VALUES ('{id}', 'n', 'team/app', NULL, 'https://receiver.test/', 'batch', '{{}}', '{secret}', 1, {at}, {at});
@@ -120,6 +121,7 @@ async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
         assert_eq!(store.health(id).await, Ok(Health { waiting: 1, ..failed }));
         let found = store.webhook(id).await.unwrap().unwrap();
         assert_eq!((found.disabled_reason, found.policy), (None, PolicyPatch::default()));
+        assert_eq!(found.proofs, webhook.proofs, "it signs as it did");
         let query = HistoryQuery { page: PageRequest { after: None, limit: 10 }, ..HistoryQuery::default() };
         let history = store.history(&query).await.unwrap().items;
         assert_eq!(history.len(), 2);
@@ -127,7 +129,7 @@ async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
         store.close().await;
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 5);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 6);
 }
 
 #[tokio::test]

@@ -37,9 +37,24 @@ fn all_wrong_members_are_named_at_once() {
     let problem = draft(json!({
         "name": " ", "repository": "a//b", "url": "ftp://a/?canary", "format": "xml", "registry": "a/b",
         "headers": { "host": "canary", "x-ok": "a", "x-number": 1 }, "enabled": "yes", "secret": "canary",
+        "signatures": [], "authorization": { "kind": "bearer", "token": "canary é" },
     }))
     .unwrap_err();
-    assert_eq!(wrong(&problem), ["name", "repository", "url", "format", "registry", "headers", "enabled", "secret"]);
+    assert_eq!(
+        wrong(&problem),
+        [
+            "name",
+            "repository",
+            "url",
+            "format",
+            "registry",
+            "headers",
+            "signatures",
+            "authorization",
+            "enabled",
+            "secret",
+        ]
+    );
     for error in &problem.errors {
         assert!(error.problem.starts_with(&error.member) && !error.problem.contains("canary"), "{}", error.problem);
     }
@@ -112,4 +127,37 @@ fn a_query_names_all_its_wrong_parameters_at_once() {
     assert_eq!(wrong(&problem), ["limit", "repository"]);
     let read = WebhookQuery::read(query(&[("repository", "team/*")])).unwrap();
     assert_eq!((read.page.limit, read.page.after), (50, None));
+}
+
+#[test]
+fn an_authorization_is_of_one_kind_and_says_what_is_wrong_with_it() {
+    for (given, problem) in [
+        (json!("canary"), "authorization must be an object"),
+        (json!({}), "authorization: kind must be one of verbatim, basic, bearer"),
+        (json!({ "kind": "digest", "token": "canary" }), "authorization: kind must be one of verbatim, basic, bearer"),
+        (json!({ "kind": "bearer" }), "authorization: token must be a string"),
+        (
+            json!({ "kind": "bearer", "token": "***" }),
+            "authorization: token is a mask; leave authorization out to keep it",
+        ),
+        (json!({ "kind": "bearer", "token": "canary", "user": "a" }), "authorization: besides kind it has only token"),
+        (json!({ "kind": "basic", "user": "a" }), "authorization: password must be a string"),
+        (json!({ "kind": "verbatim", "value": "" }), "authorization: value must not be empty"),
+    ] {
+        let refused = patch(json!({ "authorization": given })).unwrap_err();
+        assert_eq!(refused.errors[0].problem, problem);
+    }
+    for given in [json!(null), json!({ "kind": "basic", "user": "a", "password": "b" })] {
+        assert!(patch(json!({ "authorization": given })).is_ok());
+    }
+}
+
+#[test]
+fn signatures_are_some_of_those_there_are() {
+    for given in [json!([]), json!("v1"), json!(["v2"]), json!([1])] {
+        let refused = patch(json!({ "signatures": given })).unwrap_err();
+        let expected = "signatures must be a list of some of v1, v1a, x-hub-signature-256, x-signature";
+        assert_eq!(refused.errors[0].problem, expected);
+    }
+    assert!(patch(json!({ "signatures": ["v1", "v1a", "x-hub-signature-256", "x-signature"] })).is_ok());
 }

@@ -27,6 +27,7 @@ async fn the_description_lists_exactly_the_operations() {
         operations(&Bench::open()).await.iter().map(|(method, path)| format!("{method} {path}")).collect();
     let expected = [
         "DELETE /api/v1/webhooks/{id}",
+        "GET /.well-known/webhook-keys/{id}",
         "GET /api/v1/dead-letters",
         "GET /api/v1/dead-letters/{id}",
         "GET /api/v1/deliveries",
@@ -47,6 +48,7 @@ async fn the_description_lists_exactly_the_operations() {
         "POST /api/v1/webhooks/{id}/discard-skipped",
         "POST /api/v1/webhooks/{id}/replay",
         "POST /api/v1/webhooks/{id}/resume",
+        "POST /api/v1/webhooks/{id}/rotate",
         "POST /api/v1/webhooks/{id}/test",
     ];
     assert_eq!(listed, expected.map(str::to_owned).into());
@@ -88,7 +90,8 @@ async fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
             let responses = operation["responses"].as_object().unwrap();
             let is_public = operation.get("security").is_some();
             assert_eq!(responses.contains_key("401"), !is_public, "{method} {path}");
-            assert_eq!(is_public, path == "/api/v1/openapi.json");
+            let public = ["/api/v1/openapi.json", "/.well-known/webhook-keys/{id}"];
+            assert_eq!(is_public, public.contains(&path.as_str()), "{method} {path}");
             for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
                 let described =
                     response.get("$ref").is_some() || response["content"]["application/problem+json"].is_object();

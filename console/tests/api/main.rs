@@ -15,6 +15,8 @@ mod policy;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod standing;

@@ -24,7 +24,7 @@ async fn a_webhook_is_made_and_its_secret_shown_this_once() {
     let secret = text(&webhook["secret"]);
     let kept = bench.backend.webhook(&WebhookId::parse(&text(&webhook["id"])).unwrap()).await.unwrap().unwrap();
     assert!(secret.starts_with("whsec_"));
-    assert_eq!(secret, kept.secret.expose());
+    assert_eq!(secret, kept.proofs.secret.current.expose());
     assert_eq!(kept.url.expose(), "https://ci.test/hooks?token=canary-url");
     assert_eq!(kept.headers["authorization"].expose(), "Bearer canary-header");
 
@@ -51,7 +51,7 @@ async fn a_webhook_is_shown_masked_with_its_health() {
     let expected = json!({
         "id": made["id"], "name": "deploy", "repository": "team/app", "registry": "hub.test:5000",
         "url": "https://ci.test/hooks?token=***", "format": "dockerhub", "headers": { "authorization": "***" },
-        "enabled": false, "created_at": sample::moment(), "updated_at": sample::moment(),
+        "signatures": ["v1"], "authorization": null, "public_keys": [], "older_secrets_until": null, "enabled": false, "created_at": sample::moment(), "updated_at": sample::moment(),
         "disabled_reason": null, "standing": "disabled", "suspended_until": null, "policy": {},
         "health": {
             "consecutive_failures": 0, "failing_since": null, "succeeded_at": null, "waiting": 0, "skipped": 0,

@@ -30,9 +30,9 @@ fn verify(webhook: &Webhook, request: &Recorded, now: Timestamp) {
         signature: header(request, "webhook-signature"),
         body: &request.body,
     };
-    webhook.secret.verify(&signed, now).unwrap();
+    webhook.proofs.secret.current.verify(&signed, now).unwrap();
     let other = sample::webhook(99, "*", Format::Batch, "http://h/");
-    assert!(other.secret.verify(&signed, now).is_err());
+    assert!(other.proofs.secret.current.verify(&signed, now).is_err());
 }
 
 #[tokio::test]

@@ -57,6 +57,28 @@ fn only_what_is_named_changes() {
 }
 
 #[test]
+fn what_proves_a_delivery_is_typed() {
+    let signed = change(&["--signature", "v1", "--signature", "x-signature"]);
+    assert_eq!(signed, json!({ "signatures": ["v1", "x-signature"] }));
+    let bearer = change(&["--bearer", "canary"]);
+    assert_eq!(bearer, json!({ "authorization": { "kind": "bearer", "token": "canary" } }));
+    let basic = change(&["--basic", "a:b:c"]);
+    assert_eq!(basic, json!({ "authorization": { "kind": "basic", "user": "a", "password": "b:c" } }));
+    let verbatim = change(&["--authorization", "canary"]);
+    assert_eq!(verbatim, json!({ "authorization": { "kind": "verbatim", "value": "canary" } }));
+    assert_eq!(change(&["--no-authorization"]), json!({ "authorization": null }));
+    assert!(!format!("{:?}", parse(&["update", "wh_1", "--basic", "a:canary"])).contains("canary"));
+    for arguments in [
+        &["--signature", "v2"][..],
+        &["--basic", "canary"],
+        &["--basic", "a:b", "--bearer", "c"],
+        &["--bearer", "c", "--no-authorization"],
+    ] {
+        assert!(parse(&[&["update", "wh_1"], arguments].concat()).is_err(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn a_command_that_says_nothing_or_two_things_is_refused() {
     for arguments in [
         &["update", "wh_1"][..],

@@ -1,6 +1,6 @@
 //! Webhooks and the repositories that they are set on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest, Parked, Parking, SETTLED_KEPT, Trial};
@@ -8,7 +8,10 @@ use dockbell_proto::health::{StandingChange, StandingWord};
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
+use dockbell_proto::proof::{Authorization, Proofs, ProofsPatch, Rotation, Scheme, Signatures};
 use dockbell_proto::secret::Secret;
+use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use tokio::time::timeout;
 
@@ -29,17 +32,35 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
         enabled: false,
         disabled_reason: Some("its receiver answered \"410 Gone\"".to_owned()),
         policy: PolicyPatch { cooldown: Some(Duration::from_millis(1500)), waiting: Some(7), ..PolicyPatch::default() },
+        proofs: every_proof(),
         updated_at: sample::moment() + Duration::from_micros(7),
         ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
     };
     assert_eq!(store.webhook(&webhook.id).await, Ok(None));
     store.put_webhook(&webhook).await.expect("a webhook");
     assert_eq!(other.webhook(&webhook.id).await, Ok(Some(webhook.clone())));
-    let enabled = WebhookPatch { enabled: Some(true), policy: Some(PolicyPatch::default()), ..WebhookPatch::default() };
+    let proofs = ProofsPatch { authorization: Some(None), ..ProofsPatch::default() };
+    let policy = Some(PolicyPatch::default());
+    let enabled = WebhookPatch { enabled: Some(true), policy, proofs, ..WebhookPatch::default() };
     let patched = other.patch_webhook(&webhook.id, &enabled, webhook.updated_at).await;
-    let expected = Webhook { enabled: true, disabled_reason: None, policy: PolicyPatch::default(), ..webhook };
+    let proofs = Proofs { authorization: None, ..every_proof() };
+    let expected = Webhook { enabled: true, disabled_reason: None, policy: PolicyPatch::default(), proofs, ..webhook };
     assert_eq!(patched, Ok(Some(expected.clone())));
     assert_eq!(store.webhook(&expected.id).await, Ok(Some(expected)));
+}
+
+/// Every way to sign, in the middle of a rotation, and an `Authorization` of text that is not plain.
+fn every_proof() -> Proofs {
+    let (secret, key) = (SigningSecret::from_random([2; 32]), SigningKey::from_random([3; 32]));
+    let every = BTreeSet::from(Scheme::ALL);
+    let first = ProofsPatch {
+        signatures: Some(Signatures::new(&every, SigningKey::from_random([4; 32]))),
+        authorization: Some(Some(Authorization::basic("é\"'", "p w").expect("an authorization"))),
+        rotation: None,
+    };
+    let rotation = ProofsPatch { rotation: Some(Rotation { secret, key }), ..ProofsPatch::default() };
+    let proofs = Proofs::v1(SigningSecret::from_random([1; 32])).patched(first, sample::moment());
+    proofs.patched(rotation, sample::moment() + Duration::from_micros(7))
 }
 
 /// Putting is idempotent, and a change of settings is no reason to forget how the receiver fares.
