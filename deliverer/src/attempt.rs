@@ -7,7 +7,7 @@ use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::Outcome;
-use dockbell_proto::output::{Rendered, render};
+use dockbell_proto::output::{Rendered, in_header, render};
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, Webhook};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -50,6 +50,10 @@ impl Attempter {
             Ok(rendered) => rendered,
             Err(error) => return Ok(unsent(error.to_string())),
         };
+        if webhook.format == Format::Alin && in_header(&content.repository).is_none() {
+            let why = "the name of the repository does not fit a header: it is sent without";
+            tracing::warn!(webhook.id = %webhook.id, delivery.id = %delivery.id, "{why}");
+        }
         let headers = headers(webhook, delivery, &rendered, self.clock.now());
         Ok(self.transport.post(Post { url, headers, body: rendered.body.into() }).await)
     }

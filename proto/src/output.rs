@@ -4,6 +4,7 @@ mod alin;
 mod batch;
 mod dockerhub;
 mod harbor;
+mod in_header;
 mod keel;
 mod quay;
 
@@ -11,6 +12,8 @@ use jiff::Timestamp;
 
 use crate::batch::{Batch, Change};
 use crate::webhook::Format;
+
+pub use in_header::in_header;
 
 /// The `User-Agent` of attempts whose format does not prescribe another.
 pub const USER_AGENT: &str = concat!("Dockbell/", env!("CARGO_PKG_VERSION"));

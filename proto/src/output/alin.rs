@@ -1,18 +1,15 @@
 //! The small payload of image, layers and sizes, with the tag in a header of its own.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::in_header::in_header;
 use super::{Rendered, json};
 use crate::batch::{Batch, Change, config_and_layers};
 use crate::event::Reference;
-use crate::names::{Digest, REPOSITORY_LIMIT, TAG_LIMIT};
-
-/// The longest value of the `x-alin-webhook` header: the longest repository, a colon and the longest tag.
-const HEADER_LIMIT: usize = REPOSITORY_LIMIT + 1 + TAG_LIMIT;
+use crate::names::Digest;
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -73,16 +70,7 @@ fn sum<'a>(blobs: impl Iterator<Item = &'a Reference>) -> u64 {
     distinct.filter_map(|blob| blob.size).fold(0, u64::saturating_add)
 }
 
-/// `<username>/<repository>:<tag>`. Names of OCI's grammar stand as they are; other bytes, which some
-/// receivers answer with 400, are percent-encoded.
+/// `<username>/<repository>:<tag>`.
 fn header_value(content: &Batch, change: &Change) -> Option<String> {
-    let mut value = String::new();
-    for byte in format!("{}:{}", content.repository, change.tag).bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            value.push(char::from(byte));
-        } else {
-            write!(value, "%{byte:02X}").ok()?;
-        }
-    }
-    (value.len() <= HEADER_LIMIT).then_some(value)
+    Some(format!("{}:{}", in_header(&content.repository)?, change.tag))
 }
