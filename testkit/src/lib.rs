@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod clock;
 pub mod collector;
+pub mod command_receiver;
 pub mod conformance;
 mod free;
 pub mod listening;

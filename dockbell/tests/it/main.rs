@@ -59,6 +59,8 @@ mod secrets;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]
+mod verifying;
+#[cfg(test)]
 mod wall_clock;
 #[cfg(test)]
 mod watchers;
