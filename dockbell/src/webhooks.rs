@@ -120,7 +120,11 @@ pub(crate) struct Update {
 
 /// At least one of these.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true, args = ["signatures", "authorization", "basic", "bearer"])]
+// Named one by one, because a group does not take in the arguments that are flattened into it.
+#[group(required = true, multiple = true, args = [
+    "name", "repository", "url", "format", "registry", "any_registry", "headers", "removed_headers", "signatures",
+    "authorization", "basic", "bearer", "no_authorization", "enable", "disable", "policy", "default_policy",
+])]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Change {
     /// A new name
