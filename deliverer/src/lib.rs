@@ -6,6 +6,7 @@
 //! that and carries it out. [`operations`] tells operators of what it leads to. [`service`] puts it all together.
 
 pub mod attempt;
+pub mod burial;
 pub mod chance;
 pub mod directory;
 pub mod fleet;

@@ -22,6 +22,7 @@ pub struct Metrics {
     unaddressed: Counter<u64>,
     away: Counter<u64>,
     dead_letters: Counter<u64>,
+    forgone: Counter<u64>,
     parked: Counter<u64>,
     standings: Counter<u64>,
     unrecorded: UpDownCounter<i64>,
@@ -68,6 +69,10 @@ impl Metrics {
             dead_letters: meter
                 .u64_counter("dockbell.dead_letters")
                 .with_description("Messages given up, by queue")
+                .build(),
+            forgone: meter
+                .u64_counter("dockbell.dead_letters.forgone")
+                .with_description("Deliveries given up that are no dead letters, because the bus took none")
                 .build(),
             parked: meter
                 .u64_counter("dockbell.deliveries.parked")
@@ -133,6 +138,11 @@ impl Metrics {
     /// A message of `queue` was given up.
     pub fn dead_lettered(&self, queue: Queue) {
         self.dead_letters.add(1, &[KeyValue::new("queue", queue.as_str())]);
+    }
+
+    /// A delivery was given up and could not be kept as a dead letter.
+    pub fn dead_letter_forgone(&self) {
+        self.forgone.add(1, &[]);
     }
 
     /// A delivery was put off without an attempt.

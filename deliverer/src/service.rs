@@ -16,6 +16,7 @@ use opentelemetry::metrics::Meter;
 use rand::rngs::StdRng;
 
 use crate::attempt::Attempter;
+use crate::burial::Burials;
 use crate::chance::Chance;
 use crate::directory::Directory;
 use crate::fleet::Fleet;
@@ -66,6 +67,7 @@ pub fn start(
         policy: settings.policy.clone(),
         unrecorded: Unrecorded::default(),
         line: Line::default(),
+        burials: Burials::default(),
         clock: Arc::clone(&clock),
         metrics: Metrics::new(meter),
         told_at: Mutex::default(),

@@ -22,6 +22,7 @@ use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout};
 
+use crate::burial::Burials;
 use crate::directory::Directory;
 use crate::judge::disables;
 use crate::line::Line;
@@ -44,6 +45,8 @@ pub struct Settler {
     pub unrecorded: Unrecorded,
     /// Where what is not delivered now waits for the store.
     pub line: Line,
+    /// What is to become a dead letter.
+    pub burials: Burials,
     /// The time that retries count from.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -221,11 +224,19 @@ impl Settler {
         timeout(delay + PATIENCE, published).await.is_err().then_some(delivery)
     }
 
+    /// Keeps a delivery that was given up as a dead letter. While the bus takes nothing some wait for that, their
+    /// messages unsettled; the others do without, or nothing else could be attempted. Their end is recorded.
     async fn bury(&self, delivery: &Delivery, reason: &str) {
         let message = Outgoing::carrying(&Message::Delivery(delivery.clone()));
         let bury = |message| self.bus.bury(Queue::Redeliveries, message, reason.to_owned());
-        until_published(message, bury, |error, pause| self.told("bury", error, pause)).await;
-        self.metrics.dead_lettered(Queue::Redeliveries);
+        let buried = until_published(message, bury, |error, pause| self.told("bury", error, pause));
+        if self.burials.see(buried, PATIENCE).await {
+            self.metrics.dead_lettered(Queue::Redeliveries);
+            return;
+        }
+        self.metrics.dead_letter_forgone();
+        let (id, webhook) = (&delivery.id, &delivery.webhook);
+        tracing::error!(delivery.id = %id, webhook.id = %webhook, reason, "a delivery that was given up has no dead letter: the bus takes none, and too many wait for theirs; its history has it");
     }
 
     /// Repeats an operation of a backend until it succeeds. Whoever stops waiting drops the future.

@@ -10,6 +10,7 @@ use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
+use dockbell_deliverer::burial::Burials;
 use dockbell_deliverer::chance::Chance;
 use dockbell_deliverer::directory::Directory;
 use dockbell_deliverer::fleet::Fleet;
@@ -162,6 +163,7 @@ impl House {
                 policy: Policy { schedule, ..told.policy },
                 unrecorded: Unrecorded::default(),
                 line: Line::default(),
+                burials: Burials::default(),
                 clock: self.clock.clone(),
                 metrics: Metrics::new(&opentelemetry::global::meter("test")),
                 told_at: Mutex::default(),
