@@ -7,15 +7,16 @@ use std::time::Duration;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::outcome::Outcome;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-/// How many attempts of one webhook are made at once before anything is known of it.
-const FIRST_WIDTH: usize = 16;
+/// How many attempts of one webhook are made at once before anything is known of it. Each of them is lost if it hangs, and
+/// a receiver that answers has as many places as it uses soon.
+const FIRST_WIDTH: usize = 4;
 /// How many are made at once at most: a receiver that answers in 10 ms then gets some thousands per second.
 const WIDEST: usize = 64;
 /// How many deliveries of each kind stand in memory before a lane; more go back to the broker.
-const QUEUE: usize = 16;
-/// A lane that is full and whose oldest attempt has lasted for so long may stay so: nobody waits before it in memory.
+const QUEUE: usize = 28;
+/// A lane that is full and whose oldest attempt has lasted for so long may stay so: nobody waits before it in memory any more.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// Where a delivery comes from.
@@ -104,7 +105,7 @@ impl Lane {
         let entered = self.lock().enter(kind, Instant::now())?;
         let ticket = match entered {
             Entered::Now(ticket) => ticket,
-            Entered::Queued(granted) => Waiting { lane: self, granted: Some(granted) }.until_granted().await?,
+            Entered::Queued(granted) => Waiting { lane: self, granted }.until_granted().await?,
         };
         Ok(Place { lane: Arc::clone(self), ticket })
     }
@@ -132,11 +133,12 @@ impl Lane {
         self.turn.lock().await
     }
 
-    /// Learns from an attempt. A success makes the lane wider; what was slow or asks for less makes it narrower.
+    /// Learns from an attempt that is still under way here. A success makes the lane as wide as its use asks for; what was
+    /// slow or asks for less makes it narrower.
     pub fn learn(&self, outcome: &Outcome) {
         let mut state = self.lock();
         match outcome {
-            Outcome::Accepted { .. } => state.width = (state.width * 2).min(WIDEST),
+            Outcome::Accepted { .. } => state.width = state.width_in_use(),
             Outcome::TimedOut { .. } => state.width = (state.width / 2).max(1),
             Outcome::Refused { status: 429 | 503, retry_after } => {
                 state.width = (state.width / 2).max(1);
@@ -179,6 +181,19 @@ impl State {
         queue.push_back(sender);
         self.grant();
         Ok(Entered::Queued(receiver))
+    }
+
+    /// The width after a success: twice as much if half of it or more is in use, and, beyond that of a new lane, half as
+    /// much if no more than a quarter is. What a lane does not use it would only lose when its receiver begins to hang.
+    fn width_in_use(&self) -> usize {
+        let (width, used) = (self.width, self.running.len());
+        if 2 * used >= width {
+            (2 * width).min(WIDEST)
+        } else if width > FIRST_WIDTH && 4 * used <= width {
+            (width / 2).max(FIRST_WIDTH)
+        } else {
+            width
+        }
     }
 
     fn is_stuck(&self, now: Instant) -> bool {
@@ -256,26 +271,27 @@ enum Entered {
 /// Who waits for a place, and may have been granted it without having looked.
 struct Waiting<'a> {
     lane: &'a Lane,
-    granted: Option<oneshot::Receiver<Ticket>>,
+    granted: oneshot::Receiver<Ticket>,
 }
 
 impl Waiting<'_> {
+    /// The place, unless the lane does not move any more.
     async fn until_granted(mut self) -> Result<Ticket, NoPlace> {
-        let ticket = match &mut self.granted {
-            Some(granted) => granted.await.ok(),
-            None => None,
-        };
-        self.granted = None;
-        // Whoever drops the sender has sent, or was dropped with the lane, which we hold.
-        ticket.ok_or(NoPlace::Full)
+        loop {
+            match timeout(STUCK, &mut self.granted).await {
+                // Whoever drops the sender has sent, or was dropped with the lane, which we hold.
+                Ok(granted) => return granted.map_err(|_| NoPlace::Full),
+                Err(_) if self.lane.lock().is_stuck(Instant::now()) => return Err(NoPlace::Full),
+                Err(_) => {}
+            }
+        }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Some(mut granted) = self.granted.take() else { return };
-        granted.close();
-        if let Ok(ticket) = granted.try_recv() {
+        self.granted.close();
+        if let Ok(ticket) = self.granted.try_recv() {
             self.lane.lock().end(ticket);
         }
     }

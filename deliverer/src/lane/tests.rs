@@ -25,18 +25,53 @@ fn narrow() -> Arc<Lane> {
     lane
 }
 
+/// A lane whose width is used, and grows by that.
+fn wide() -> (Arc<Lane>, Vec<Place>) {
+    let (lane, mut places) = (Arc::new(Lane::default()), Vec::new());
+    loop {
+        let more = fill(&lane, Kind::Fresh);
+        if more.is_empty() {
+            return (lane, places);
+        }
+        places.extend(more);
+        lane.learn(&ACCEPTED);
+    }
+}
+
 #[tokio::test]
-async fn a_lane_doubles_on_success_and_halves_on_time_outs_within_its_bounds() {
+async fn a_lane_that_is_used_doubles_on_success_and_halves_on_time_outs_within_its_bounds() {
     let lane = Arc::new(Lane::default());
-    assert_eq!(fill(&lane, Kind::Fresh).len(), 16);
-    for (outcome, width) in [(&ACCEPTED, 32), (&ACCEPTED, 64), (&ACCEPTED, 64), (&TIMED_OUT, 32)] {
+    let mut places = fill(&lane, Kind::Fresh);
+    assert_eq!(places.len(), 4);
+    for (outcome, width) in [(&ACCEPTED, 8), (&ACCEPTED, 16), (&ACCEPTED, 32), (&ACCEPTED, 64), (&ACCEPTED, 64)] {
         lane.learn(outcome);
-        assert_eq!(fill(&lane, Kind::Fresh).len(), width);
+        places.extend(fill(&lane, Kind::Fresh));
+        assert_eq!(places.len(), width);
     }
     let refused = Outcome::Refused { status: 500, retry_after: None };
-    lane.learn(&refused);
-    assert_eq!(fill(&lane, Kind::Fresh).len(), 32, "an answer is not slow");
+    for (outcome, width) in [(&TIMED_OUT, 32), (&refused, 32)] {
+        lane.learn(outcome);
+        places.clear();
+        places.extend(fill(&lane, Kind::Fresh));
+        assert_eq!(places.len(), width, "an answer is not slow");
+    }
+    drop(places);
     assert_eq!(fill(&narrow(), Kind::Fresh).len(), 1);
+}
+
+#[tokio::test]
+async fn a_lane_keeps_no_width_that_nobody_uses() {
+    let (lane, mut places) = wide();
+    assert_eq!(places.len(), 64);
+    places.truncate(1);
+    for width in [32, 16, 8, 4, 4] {
+        lane.learn(&ACCEPTED);
+        let rest = fill(&lane, Kind::Fresh);
+        assert_eq!(rest.len(), width - 1);
+    }
+    places.extend(fill(&lane, Kind::Fresh).into_iter().take(1));
+    lane.learn(&ACCEPTED);
+    assert_eq!(fill(&lane, Kind::Fresh).len(), 8 - 2, "half of four is in use");
 }
 
 #[tokio::test]
@@ -65,11 +100,27 @@ async fn nobody_waits_before_a_lane_that_does_not_move() {
         assert!(!lane.has_room(kind));
         assert_eq!(lane.enter(kind).await.unwrap_err(), NoPlace::Full);
     }
+    assert_eq!(waits.await.unwrap_err(), NoPlace::Full, "who waited before is told too");
     drop(running.pop());
-    assert!(waits.await.is_ok(), "who waited before keeps its turn");
+    assert!(lane.has_room(Kind::Fresh), "there is a place");
     drop(running);
-    assert!(lane.has_room(Kind::Fresh));
-    assert_eq!(fill(&lane, Kind::Fresh).len(), 16);
+    assert_eq!(fill(&lane, Kind::Fresh).len(), FIRST_WIDTH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_before_a_lane_that_moves_keeps_its_turn() {
+    let lane = narrow();
+    let mut place = try_enter(&lane, Kind::Fresh).unwrap();
+    let mut waiting: VecDeque<_> = (0..4).map(|_| Box::pin(lane.enter(Kind::Fresh))).collect();
+    for waiting in &mut waiting {
+        assert!(poll_immediate(waiting).await.is_none());
+    }
+    while let Some(next) = waiting.pop_front() {
+        tokio::time::advance(STUCK * 3 / 4).await;
+        drop(place);
+        place = next.await.unwrap();
+    }
+    drop(place);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,8 +131,8 @@ async fn the_oldest_attempt_and_what_waits_tell_how_long_a_lane_makes_wait() {
     tokio::time::advance(Duration::from_secs(3)).await;
     let second = try_enter(&lane, Kind::Fresh).unwrap();
     tokio::time::advance(Duration::from_secs(2)).await;
-    // Of a lane of sixteen.
-    for (waiting, seconds) in [(0, 5), (15, 5), (16, 10), (160, 55)] {
+    // Of a lane of four.
+    for (waiting, seconds) in [(0, 5), (3, 5), (4, 10), (40, 55)] {
         assert_eq!(lane.expected_wait(waiting), Duration::from_secs(seconds), "{waiting}");
     }
     drop(first);
@@ -109,14 +160,13 @@ async fn who_gives_up_leaves_no_place_taken() {
 
 #[tokio::test]
 async fn a_quarter_of_a_wide_lane_is_kept_for_what_waited() {
-    let lane = Arc::new(Lane::default());
-    let mut running = fill(&lane, Kind::Fresh);
+    let (lane, mut running) = wide();
     let mut fresh: Vec<_> = (0..8).map(|_| Box::pin(lane.enter(Kind::Fresh))).collect();
     let mut waited: Vec<_> = (0..8).map(|_| Box::pin(lane.enter(Kind::Waited))).collect();
     for waiting in fresh.iter_mut().chain(&mut waited) {
         assert!(poll_immediate(waiting).await.is_none());
     }
-    running.truncate(8);
+    running.truncate(56);
     let mut granted = [0, 0];
     let mut places = Vec::new();
     for (kind, queue) in [fresh, waited].into_iter().enumerate() {
@@ -127,7 +177,7 @@ async fn a_quarter_of_a_wide_lane_is_kept_for_what_waited() {
             }
         }
     }
-    assert_eq!(granted, [4, 4]);
+    assert_eq!(granted, [0, 8], "none of the sixteen that are kept was in use");
 }
 
 #[tokio::test]
@@ -161,7 +211,7 @@ async fn a_receiver_that_asks_to_be_left_alone_is() {
     lane.learn(&Outcome::Refused { status: 429, retry_after: Some(Duration::from_secs(30)) });
     assert_eq!(lane.enter(Kind::Fresh).await.unwrap_err(), NoPlace::Paused(Duration::from_secs(30)));
     tokio::time::advance(Duration::from_secs(30)).await;
-    assert_eq!(fill(&lane, Kind::Fresh).len(), 8);
+    assert_eq!(fill(&lane, Kind::Fresh).len(), 2);
 }
 
 #[tokio::test]

@@ -24,9 +24,10 @@ async fn a_receiver_that_hangs_delays_neither_its_batch_nor_other_batches() {
         house.publish(&sample::batch(&format!("e{number}"), "team/app", &["1"])).await;
     }
     house.publish(&sample::batch("e", "team/other", &["1"])).await;
-    let requests = house.receiver.wait_for(21).await;
+    // Of the one that hangs nothing is known, so its first few attempts are all that is made.
+    let requests = house.receiver.wait_for(15).await;
     let count = |path: &str| requests.iter().filter(|request| request.path_and_query == path).count();
-    assert_eq!((count("/hangs"), count("/works"), count("/other")), (10, 10, 1));
+    assert_eq!((count("/hangs"), count("/works"), count("/other")), (4, 10, 1));
     assert_eq!(house.health(&works).await.consecutive_failures, 0);
     running.kill().await;
 }
