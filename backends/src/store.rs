@@ -25,8 +25,10 @@ pub use dockbell_proto::health::Health;
 
 /// How long the outcome of an attempt is kept for those who ask whether it was already made.
 pub const SETTLED_KEPT: Duration = Duration::from_mins(15);
-/// How many deliveries of one webhook its history holds.
+/// How many deliveries of one webhook its history holds at least, if it was owed as many.
 pub const HISTORY_PER_WEBHOOK: u32 = 50;
+/// How many more it may hold until the oldest are forgotten, several at once.
+pub const HISTORY_SLACK: u32 = 10;
 /// How long a delivery stays in the history after its last attempt.
 pub const HISTORY_KEPT: Duration = Duration::from_hours(72);
 /// How many changes of one webhook's standing are kept.

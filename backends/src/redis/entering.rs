@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use redis::ScriptInvocation;
 use serde::Serialize;
 
-use crate::store::{HISTORY_KEPT, HISTORY_PER_WEBHOOK};
+use crate::store::{HISTORY_KEPT, HISTORY_PER_WEBHOOK, HISTORY_SLACK};
 
 use super::counters::{self, Counted};
 use super::{page, values};
@@ -33,7 +33,7 @@ pub(super) struct Entering<'a> {
     pub(super) parked_because: Option<&'a str>,
 }
 
-/// The arguments that all such scripts share. Times and counts are texts, which Lua does not round.
+/// The arguments that all such scripts share. Times and large counts are texts, which Lua does not round.
 #[derive(Serialize)]
 pub(super) struct Arguments<'a> {
     base: &'a str,
@@ -59,7 +59,8 @@ pub(super) struct Arguments<'a> {
     waits_bound: String,
     history_until: String,
     history_bound: String,
-    history_limit: String,
+    history_limit: u32,
+    history_slack: u32,
 }
 
 impl Counted<'_> {
@@ -102,7 +103,8 @@ impl Counted<'_> {
             waits_bound: values::bound_ms(WAITING_KEPT).to_string(),
             history_until: self.history_until().to_string(),
             history_bound: values::bound_ms(HISTORY_KEPT).to_string(),
-            history_limit: HISTORY_PER_WEBHOOK.to_string(),
+            history_limit: HISTORY_PER_WEBHOOK,
+            history_slack: HISTORY_SLACK,
         }
     }
 

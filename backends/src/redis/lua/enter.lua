@@ -43,7 +43,9 @@ end
 local function update_delivery(old, is_late)
   local first, place, before = old and old.first or at, old and old.place or a.place, old and old.state
   if old and at < first and not a.keeps_first then
-    drop_place(a.base, place, a.webhook, before)
+    local leaving = {}
+    leave(leaving, a.base, place, a.webhook, before)
+    take_out(leaving)
     first, place, before = at, a.place, nil
   end
   local requests = math.max(old and old.requests or 0, tonumber(a.request))
@@ -61,18 +63,16 @@ local function update_delivery(old, is_late)
   redis.call('ZADD', history_until, text(last), place)
 end
 
--- Forgets what is beyond the bounds of the history.
+-- Forgets what is beyond the bounds of the history: that of a webhook is cut back once it is too long by some.
 local function bound_history()
   for _, key in ipairs({ of_webhook, KEYS[11], KEYS[12] }) do
     redis.call('PEXPIRE', key, a.history_bound)
   end
-  for _, old in ipairs(redis.call('ZRANGE', of_webhook, 0, -1 - tonumber(a.history_limit))) do
-    drop(a.base, old)
+  if redis.call('ZCARD', of_webhook) > a.history_limit + a.history_slack then
+    drop(a.base, redis.call('ZRANGE', of_webhook, 0, -1 - a.history_limit))
   end
   -- More than one entry adds, so that what has expired goes sooner than it comes.
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', history_until, '-inf', a.history_until, 'LIMIT', 0, 4)) do
-    drop(a.base, old)
-  end
+  drop(a.base, redis.call('ZRANGEBYSCORE', history_until, '-inf', a.history_until, 'LIMIT', 0, 4))
 end
 
 -- The order that is kept in a field of the newest, unless it has expired.

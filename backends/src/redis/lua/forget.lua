@@ -1,8 +1,6 @@
 -- Forgets what was counted of a webhook that was removed. KEYS: marker, gone, history of the webhook, and what else
 -- is kept of it; ARGV: base, how long the tombstone stays.
-for _, place in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-  drop(ARGV[3], place)
-end
+drop(ARGV[3], redis.call('ZRANGE', KEYS[3], 0, -1))
 redis.call('DEL', unpack(KEYS, 3))
 redis.call('SET', KEYS[2], 1, 'PX', ARGV[4])
 return 1

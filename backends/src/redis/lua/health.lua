@@ -32,17 +32,29 @@ local function texts_of(health)
   return texts
 end
 
-local function write_health(key, health, bound)
-  local kept, gone = {}, {}
+local function copy_of(health)
+  local copy = {}
+  for field, value in pairs(health) do
+    copy[field] = value
+  end
+  copy.failed_of = { unpack(health.failed_of) }
+  return copy
+end
+
+-- Writes what differs from the health that was read.
+local function write_health(key, before, health, bound)
+  local kept, gone, was = {}, {}, texts_of(before)
   for place, value in ipairs(texts_of(health)) do
-    if value == '' then
+    if value ~= was[place] and value == '' then
       table.insert(gone, FIELDS[place])
-    else
+    elseif value ~= was[place] then
       table.insert(kept, FIELDS[place])
       table.insert(kept, value)
     end
   end
-  redis.call('HSET', key, unpack(kept))
+  if #kept > 0 then
+    redis.call('HSET', key, unpack(kept))
+  end
   if #gone > 0 then
     redis.call('HDEL', key, unpack(gone))
   end

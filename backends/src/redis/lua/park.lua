@@ -2,6 +2,9 @@
 -- Returns what became of it, the verdict of its attempt or the order that took its place, the health, and how many
 -- wait.
 
+-- Microseconds.
+local DAY = 24 * 60 * 60 * 1000000
+
 -- The latest of the orders that took the place of the delivery; none if it is the newest of any of its tags.
 local function successor()
   local by = nil
@@ -19,6 +22,17 @@ local function successor()
     by = by and by > latest and by or latest
   end
   return by
+end
+
+-- Whether it is known of each tag that this order waits, or a later one.
+local function is_raised()
+  for _, pair in ipairs(a.newest) do
+    local kept = kept_order(pair[1] .. ' waits')
+    if not kept or kept < pair[2] then
+      return false
+    end
+  end
+  return true
 end
 
 -- Whether a later attempt is what it waits for.
@@ -49,6 +63,8 @@ if by then
 end
 local waits_until = tonumber(redis.call('ZSCORE', KEYS[5], a.delivery) or '')
 local waits = waits_until and waits_until > now
+-- What is written here lasts longer than a delivery may wait, so that one look in a day renews enough.
+local is_noted = waits and tonumber(a.waits_until) - waits_until < DAY and is_raised()
 if not waits and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
   return answer('full')
 end
@@ -57,6 +73,8 @@ if old or not waits then
   update_delivery(old, false)
   bound_history()
 end
-raise_newest(' waits')
-wait()
+if not is_noted then
+  raise_newest(' waits')
+  wait()
+end
 return answer('waits')

@@ -7,9 +7,9 @@ local by = a.attempt .. ' ' .. a.at
 local NOTHING = { '', {}, {} }
 
 -- Adds the attempt, and forgets the oldest of too many. An entry begins with what it is ordered by.
-local function add_attempt()
+local function add_attempt(old)
   redis.call('HSET', KEYS[12], a.request .. '.' .. a.ordinal, ARGV[5])
-  while redis.call('HLEN', KEYS[12]) > tonumber(a.attempts_limit) do
+  while old and redis.call('HLEN', KEYS[12]) > tonumber(a.attempts_limit) do
     local entries, oldest, least = redis.call('HGETALL', KEYS[12]), nil, nil
     for i = 1, #entries, 2 do
       local key = string.match(entries[i + 1], '^%x+')
@@ -40,7 +40,7 @@ end
 local function enter()
   local old = find_delivery()
   update_delivery(old, is_late(old))
-  add_attempt()
+  add_attempt(old)
   bound_history()
   if a.state ~= 'retrying' then
     if a.state == 'delivered' then
@@ -56,13 +56,14 @@ end
 
 -- Returns the health, and the change of the standing, if there is one.
 local function count_attempt()
-  local before, health = read_health(KEYS[4]), read_health(KEYS[4])
+  local before = read_health(KEYS[4])
+  local health = copy_of(before)
   count(health, a.count, a.delivery, at, now, a.suspension)
   if a.state == 'skipped' then
     health.skipped = math.min(health.skipped + 1, MOST)
   end
   if a.count ~= '' or a.state == 'skipped' then
-    write_health(KEYS[4], health, a.health_bound)
+    write_health(KEYS[4], before, health, a.health_bound)
   end
   if not differs(before, health) then
     return texts_of(health), NOTHING

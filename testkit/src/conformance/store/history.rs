@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::store::{
-    ATTEMPTS_SHOWN, AttemptRecord, DeliveryRecord, EXCERPT_LIMIT, HISTORY_KEPT, HISTORY_PER_WEBHOOK, HistoryQuery,
-    Page, PageRequest, Store,
+    ATTEMPTS_SHOWN, AttemptRecord, DeliveryRecord, EXCERPT_LIMIT, HISTORY_KEPT, HISTORY_PER_WEBHOOK, HISTORY_SLACK,
+    HistoryQuery, Page, PageRequest, Store,
 };
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::DeliveryState;
@@ -36,13 +36,18 @@ pub async fn history_is_bounded_newest_first(harness: &mut dyn StoreHarness) {
     let first = delivery(&quiet, "first", "1.0");
     record(&store, &delivered(&first, harness.now())).await;
     let mut expected = Vec::new();
-    for number in 0..u64::from(HISTORY_PER_WEBHOOK) + 5 {
+    for number in 0..u64::from(HISTORY_PER_WEBHOOK + 2 * HISTORY_SLACK) + 5 {
         let owed = delivery(&busy, &format!("b{number}"), "1.0");
         record(&store, &delivered(&owed, harness.now() + Duration::from_secs(number))).await;
         expected.insert(0, owed.id.to_string());
     }
-    expected.truncate(usize::try_from(HISTORY_PER_WEBHOOK).expect("a small number"));
     let of_busy = history(&other, &HistoryQuery { webhook: Some(busy.id), ..page(100) }).await;
+    let kept = of_busy.items.len();
+    assert!(
+        (HISTORY_PER_WEBHOOK..=HISTORY_PER_WEBHOOK + HISTORY_SLACK)
+            .contains(&u32::try_from(kept).expect("a small number"))
+    );
+    expected.truncate(kept);
     assert_eq!(ids(&of_busy.items), expected);
     assert_eq!(of_busy.next, None);
     assert!(of_busy.items.iter().all(|item| item.attempts.is_empty()));

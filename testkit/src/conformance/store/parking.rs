@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::store::{
-    DeliveryRecord, HISTORY_PER_WEBHOOK, Health, HistoryQuery, PageRequest, Parked, Parking, Store,
+    DeliveryRecord, HISTORY_PER_WEBHOOK, HISTORY_SLACK, Health, HistoryQuery, PageRequest, Parked, Parking, Store,
 };
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::{DeliveryState, Verdict};
@@ -218,30 +218,31 @@ pub async fn looking_again_at_what_was_trimmed_leaves_the_history_alone(harness:
     let owner = webhook(&store, 1).await;
     let begin = harness.now();
     let at = |number: u32| begin + Duration::from_millis(u64::from(number));
-    let all: Vec<Delivery> = (0..HISTORY_PER_WEBHOOK + 2)
-        .map(|number| delivery(&owner, &number.to_string(), &format!("t{number}")))
-        .collect();
+    let owed = HISTORY_PER_WEBHOOK + HISTORY_SLACK + 2;
+    let all: Vec<Delivery> =
+        (0..owed).map(|number| delivery(&owner, &number.to_string(), &format!("t{number}"))).collect();
     for (number, owed) in (0..).zip(&all) {
         assert_eq!(waiting_after(&store, &parking(owed, at(number))).await, number + 1);
     }
-    let [first, second, shown @ ..] = all.as_slice() else { panic!("the history is larger") };
-    let kept = shown.first().expect("the history is not empty");
     let query = HistoryQuery { page: PageRequest { after: None, limit: 100 }, ..HistoryQuery::default() };
     let before = store.history(&query).await.expect("a history").items;
+    let (trimmed, shown) = all.split_at(all.len() - before.len());
     assert!(before.iter().map(|found| &found.delivery).eq(shown.iter().rev()));
+    let [first, second, ..] = trimmed else { panic!("the history has a bound") };
+    let kept = shown.first().expect("the history is not empty");
     for trimmed in [first, second] {
-        assert_eq!(waiting_after(&other, &parking(trimmed, at(1_000))).await, HISTORY_PER_WEBHOOK + 2);
+        assert_eq!(waiting_after(&other, &parking(trimmed, at(1_000))).await, owed);
         assert_eq!(store.delivery(&trimmed.id).await, Ok(None));
     }
     assert_eq!(store.history(&query).await.expect("a history").items, before);
     let again = Parking { limit: 100, ..parking(kept, at(1_000)) };
-    assert_eq!(waiting_after(&other, &again).await, HISTORY_PER_WEBHOOK + 2);
+    assert_eq!(waiting_after(&other, &again).await, owed);
     let after = store.history(&query).await.expect("a history").items;
     assert!(after.iter().map(|found| &found.delivery.id).eq(before.iter().map(|found| &found.delivery.id)));
     assert_eq!(find(&store, kept).await.last_at, at(1_000), "what is shown is brought up to date in its place");
     record(&store, &delivered(first, at(1_001))).await;
     assert_eq!(find(&other, first).await.state, DeliveryState::Delivered, "its end is shown");
-    assert_eq!(waiting(&other, &owner).await, HISTORY_PER_WEBHOOK + 1);
+    assert_eq!(waiting(&other, &owner).await, owed - 1);
 }
 
 /// Its bound of custody counts from then, whatever batch it is made of.
