@@ -40,11 +40,10 @@ impl Attempter {
             Err(error) => return Ok(unsent(error.to_string())),
         };
         let content = &delivery.content;
-        let first_seen = match webhook.format {
-            Format::Dockerhub | Format::Harbor => {
-                self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
-            }
-            Format::Alin | Format::Batch | Format::Quay | Format::Keel => content.opened_at,
+        let first_seen = if webhook.format.tells_creation() {
+            self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
+        } else {
+            content.opened_at
         };
         let rendered = match render(webhook.format, content, first_seen) {
             Ok(rendered) => rendered,

@@ -2,11 +2,18 @@
 
 mod alin;
 mod batch;
+mod chat;
+mod cloudevents;
+mod discord;
+mod distribution;
 mod dockerhub;
 mod harbor;
 mod in_header;
 mod keel;
 mod quay;
+mod size;
+mod slack;
+mod teams;
 
 use jiff::Timestamp;
 
@@ -52,6 +59,12 @@ pub fn render(format: Format, content: &Batch, first_seen: Timestamp) -> Result<
         Format::Harbor => harbor::render(content, change, first_seen),
         Format::Quay => quay::render(content),
         Format::Keel => keel::render(content, change),
+        Format::CloudEvents => cloudevents::render(content, change),
+        Format::Distribution => distribution::render(content, change),
+        Format::Acr => distribution::render_acr(content, change),
+        Format::Slack => slack::render(content, change),
+        Format::Discord => discord::render(content, change),
+        Format::Teams => teams::render(content, change),
     };
     if rendered.body.len() > BODY_LIMIT { Err(RenderError::TooLarge) } else { Ok(rendered) }
 }

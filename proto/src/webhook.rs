@@ -35,11 +35,36 @@ pub enum Format {
     Quay,
     /// Keel's native payload, one POST per tag.
     Keel,
+    /// A `CloudEvent` in structured mode, one POST per tag.
+    CloudEvents,
+    /// The envelope of CNCF Distribution with one event, one POST per tag.
+    Distribution,
+    /// The event of Azure Container Registry, one POST per tag.
+    Acr,
+    /// A message for Slack: all tags that changed in one POST.
+    Slack,
+    /// A message for Discord: all tags that changed in one POST.
+    Discord,
+    /// A card for Microsoft Teams: all tags that changed in one POST.
+    Teams,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [Self::Dockerhub, Self::Alin, Self::Batch, Self::Harbor, Self::Quay, Self::Keel];
+    pub const ALL: [Self; 12] = [
+        Self::Dockerhub,
+        Self::Alin,
+        Self::Batch,
+        Self::Harbor,
+        Self::Quay,
+        Self::Keel,
+        Self::CloudEvents,
+        Self::Distribution,
+        Self::Acr,
+        Self::Slack,
+        Self::Discord,
+        Self::Teams,
+    ];
 
     /// The name that the API and the command line use.
     pub fn as_str(self) -> &'static str {
@@ -50,6 +75,12 @@ impl Format {
             Self::Harbor => "harbor",
             Self::Quay => "quay",
             Self::Keel => "keel",
+            Self::CloudEvents => "cloudevents",
+            Self::Distribution => "distribution",
+            Self::Acr => "acr",
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
         }
     }
 
@@ -58,11 +89,22 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
 
+    /// Whether its payload tells when the repository was created.
+    pub fn tells_creation(self) -> bool {
+        matches!(self, Self::Dockerhub | Self::Harbor)
+    }
+
     /// Whether one POST carries the whole batch, rather than one tag of it.
     pub fn takes_whole_batch(self) -> bool {
         match self {
-            Self::Batch | Self::Quay => true,
-            Self::Dockerhub | Self::Alin | Self::Harbor | Self::Keel => false,
+            Self::Batch | Self::Quay | Self::Slack | Self::Discord | Self::Teams => true,
+            Self::Dockerhub
+            | Self::Alin
+            | Self::Harbor
+            | Self::Keel
+            | Self::CloudEvents
+            | Self::Distribution
+            | Self::Acr => false,
         }
     }
 }

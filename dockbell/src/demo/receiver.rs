@@ -90,7 +90,7 @@ impl Knowledge {
             self.plays.since(&tag).map_or_else(String::new, |took| format!("  {} ms after the push", took.as_millis()));
         let signature = if self.verifies(path, headers, body) { "signature verified" } else { "SIGNATURE WRONG" };
         super::say(&format!(
-            "  received {format:<9} demo/app:{tag:<6} {:<28} {signature}{took}",
+            "  received {format:<12} demo/app:{tag:<6} {:<28} {signature}{took}",
             summary(format, &payload)
         ));
     }
@@ -104,13 +104,26 @@ impl Knowledge {
 }
 
 /// Where the formats have their tag, but for the one that has it in a header.
-const TAGS: [&str; 5] = ["/push_data/tag", "/changes/0/tag", "/event_data/resources/0/tag", "/updated_tags/0", "/tag"];
+const TAGS: [&str; 9] = [
+    "/push_data/tag",
+    "/changes/0/tag",
+    "/event_data/resources/0/tag",
+    "/updated_tags/0",
+    "/tag",
+    "/data/tag",
+    "/events/0/target/tag",
+    "/target/tag",
+    "/attachments/0/content/body/1/inlines/0/text",
+];
+/// Where messages name it between backticks.
+const LISTS: [&str; 2] = ["/blocks/1/text/text", "/embeds/0/description"];
 
 /// The tag that a payload of any of the formats is about.
 fn tag(headers: &HeaderMap, payload: &Value) -> String {
     let in_header = headers.get("x-alin-webhook").and_then(|value| value.to_str().ok()?.rsplit(':').next());
     let in_body = || TAGS.iter().find_map(|pointer| payload.pointer(pointer)?.as_str());
-    in_header.or_else(in_body).unwrap_or_default().to_owned()
+    let in_list = || LISTS.iter().find_map(|pointer| payload.pointer(pointer)?.as_str()?.split('`').nth(1));
+    in_header.or_else(in_body).or_else(in_list).unwrap_or_default().to_owned()
 }
 
 /// A few words on what the payload says.
@@ -122,6 +135,8 @@ fn summary(format: &str, payload: &Value) -> String {
         "harbor" => format!("{} resource", count("/event_data/resources")),
         "quay" => format!("{} updated tag", count("/updated_tags")),
         "keel" => "a name and a tag".to_owned(),
+        "cloudevents" | "distribution" | "acr" => "an event".to_owned(),
+        "slack" | "discord" | "teams" => "a message".to_owned(),
         _ => format!("{} change, {} platforms", count("/changes"), count("/changes/0/children")),
     }
 }

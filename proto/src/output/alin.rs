@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::in_header::in_header;
-use super::{Rendered, json};
+use super::{Rendered, json, size};
 use crate::batch::{Batch, Change, config_and_layers};
-use crate::event::Reference;
 use crate::names::Digest;
 
 #[derive(Serialize)]
@@ -25,10 +24,10 @@ struct Payload<'a> {
 pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
     let payload = Payload {
         image: format!("{}/{}:{}", content.registry, content.repository, change.tag),
-        image_size: sum(blobs(change)),
+        image_size: size::of_blobs(change),
         layers: layers(change),
         repository: content.repository.as_str(),
-        repository_size: repository_size(change),
+        repository_size: size::of_all(change),
         event: "push",
         timestamp: content.closed_at,
     };
@@ -44,30 +43,12 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
     Rendered { headers, body: json(&payload) }
 }
 
-/// Config and layers of the image, or of the platforms of the index as far as their pushes were reported.
-fn blobs(change: &Change) -> impl Iterator<Item = &Reference> {
-    change.blobs.iter().chain(change.children.iter().flat_map(|child| &child.blobs))
-}
-
 /// The digests of the layers, each once, in the order of the manifests.
 fn layers(change: &Change) -> Vec<&Digest> {
     let manifests = std::iter::once(&change.blobs).chain(change.children.iter().map(|child| &child.blobs));
     let mut seen = BTreeSet::new();
     let layers = manifests.flat_map(|blobs| config_and_layers(blobs).1);
     layers.map(|layer| &layer.digest).filter(|digest| seen.insert(*digest)).collect()
-}
-
-/// All that is known to be stored for the change: manifests, configs and layers.
-fn repository_size(change: &Change) -> u64 {
-    let manifests = change.children.iter().filter_map(|child| child.size).chain(change.size);
-    manifests.fold(sum(blobs(change)), u64::saturating_add)
-}
-
-/// The sum of the known sizes of distinct blobs.
-fn sum<'a>(blobs: impl Iterator<Item = &'a Reference>) -> u64 {
-    let mut seen = BTreeSet::new();
-    let distinct = blobs.filter(|blob| seen.insert(&blob.digest));
-    distinct.filter_map(|blob| blob.size).fold(0, u64::saturating_add)
 }
 
 /// `<username>/<repository>:<tag>`.

@@ -6,10 +6,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::event::Metadata;
 use crate::names::Digest;
+
+/// Dokploy knows Docker Hub by the beginning of it.
+const USER_AGENT: &str = concat!("Go-http-client/1.1 Dockbell/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Serialize)]
 struct Payload<'a> {

@@ -1,6 +1,10 @@
-//! What documents promise about formats, checked against the code.
+//! What documents promise about formats, and what others read, checked against the code.
 
+#[cfg(test)]
+mod consumers;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod outputs;

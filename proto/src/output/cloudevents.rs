@@ -1,0 +1,73 @@
+//! A `CloudEvent` in structured mode, one for each tag.
+//!
+//! Source: `CloudEvents` 1.0.2, its JSON format and HTTP binding. Argo CD Image Updater takes types that contain
+//! `container` or `image`, in structured mode, and reads `repository`, `tag`, `digest` and `registryUrl`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Rendered, USER_AGENT, json};
+use crate::batch::{Batch, Change};
+use crate::ids::hash_hex;
+use crate::names::{Digest, Registry, Repository, Tag};
+use crate::order::Order;
+
+/// What happened.
+const TYPE: &str = "io.dockbell.container.image.pushed";
+
+#[derive(Serialize)]
+struct Event<'a> {
+    specversion: &'static str,
+    id: String,
+    source: String,
+    r#type: &'static str,
+    subject: String,
+    time: Timestamp,
+    /// Of two events with one subject the one with the greater text is newer (the extension *sequence*).
+    sequence: &'a Order,
+    datacontenttype: &'static str,
+    data: Data<'a>,
+}
+
+/// Strings are never null: consumers in Go and Rust read them into types that have no null.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    registry_url: &'a Registry,
+    repository: &'a Repository,
+    tag: &'a Tag,
+    digest: &'a str,
+    media_type: &'a str,
+    pusher: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    platforms: Vec<&'a str>,
+}
+
+pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+    let (registry, repository, tag) = (&content.registry, &content.repository, &change.tag);
+    let event = Event {
+        specversion: "1.0",
+        id: hash_hex(&[registry.as_str(), repository.as_str(), tag.as_str(), &change.order.to_string()]),
+        source: format!("https://{registry}"),
+        r#type: TYPE,
+        subject: format!("{repository}:{tag}"),
+        time: change.pushed_at,
+        sequence: &change.order,
+        datacontenttype: "application/json",
+        data: Data {
+            registry_url: registry,
+            repository,
+            tag,
+            digest: change.digest.as_ref().map_or("", Digest::as_str),
+            media_type: change.media_type.as_deref().unwrap_or_default(),
+            pusher: change.pusher.as_deref().unwrap_or_default(),
+            size: change.size,
+            platforms: change.children.iter().filter_map(|child| child.platform.as_deref()).collect(),
+        },
+    };
+    let headers =
+        vec![("content-type", "application/cloudevents+json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
+    Rendered { headers, body: json(&event) }
+}
