@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::Deliverer;
 use super::way::Way;
+use super::work::Owed;
 use crate::fleet::Finding;
 use crate::gate::spread;
 use crate::judge::{describe, judge};
@@ -110,11 +111,17 @@ impl Deliverer {
         }
     }
 
-    /// Ends a delivery without an attempt.
-    pub(super) async fn end(&self, webhook: &Webhook, delivery: Delivery, outcome: Outcome, verdict: Verdict) {
+    /// Ends a delivery without an attempt. Who held its message before may have made one meanwhile, and died before the
+    /// retry was published: then that is done instead. Returns what had to wait here.
+    pub(super) async fn end(
+        &self,
+        webhook: &Webhook,
+        owed: Owed<'_>,
+        (outcome, verdict): (Outcome, Verdict),
+    ) -> Option<Delivery> {
         let exchange = Exchange { outcome, body: Vec::new(), took: Duration::ZERO };
-        let record = self.recorded(webhook, delivery, (self.settler.clock.now(), verdict), &exchange);
-        self.settle(record, false).await;
+        let record = self.recorded(webhook, owed.delivery, (self.settler.clock.now(), verdict), &exchange);
+        self.settle(record, owed.maybe_repeated).await
     }
 
     fn recorded(
@@ -152,7 +159,11 @@ impl Deliverer {
         if !maybe_repeated {
             return None;
         }
-        let verdict = self.earlier_verdict(&delivery).await.unwrap_or(verdict);
+        // It is recorded, so the answer matters: it may be a retry, of which nothing but this message is left.
+        let attempts = [delivery.attempt_id()];
+        let settled = || self.settler.store.settled(&attempts);
+        let verdicts = self.settler.until_done("look up earlier attempts", settled).await;
+        let verdict = verdicts.into_iter().next().flatten().unwrap_or(verdict);
         self.settler.carry_out(&delivery, &verdict, true).await
     }
 

@@ -31,10 +31,10 @@ const LATE: Duration = Duration::from_secs(2);
 
 /// A delivery on its way to an attempt.
 #[derive(Debug)]
-struct Owed<'a> {
-    delivery: Delivery,
+pub(super) struct Owed<'a> {
+    pub(super) delivery: Delivery,
     /// Whether its message may have been handed out, or published, before.
-    maybe_repeated: bool,
+    pub(super) maybe_repeated: bool,
     /// Whether it waited before.
     kind: Kind,
     surroundings: &'a Surroundings,
@@ -265,14 +265,13 @@ impl Deliverer {
     async fn turn_away(&self, webhook: &Webhook, owed: Owed<'_>, admission: Admission, because: &'static str) -> Done {
         let admission = if admission == Admission::Yield { self.yielded(webhook).await } else { admission };
         match admission {
-            Admission::Attempt | Admission::Try | Admission::Yield => {}
-            Admission::End(outcome, verdict) => self.end(webhook, owed.delivery, outcome, verdict).await,
+            Admission::Attempt | Admission::Try | Admission::Yield => Done::All,
+            Admission::End(outcome, verdict) => Done::unless_waited(self.end(webhook, owed, (outcome, verdict)).await),
             Admission::Park { until, reason } => {
                 self.settler.metrics.delivery_parked(because);
-                return Done::unless_waited(self.park(webhook, owed, until, reason).await);
+                Done::unless_waited(self.park(webhook, owed, until, reason).await)
             }
         }
-        Done::All
     }
 
     /// Lets a delivery wait until it is looked at again. Returns what had to wait here.
@@ -282,37 +281,34 @@ impl Deliverer {
             if let Some(verdict) = self.earlier_verdict(&owed.delivery).await {
                 return self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await;
             }
-            self.end_as_expired(webhook, owed.delivery, "the queue of waiting deliveries is full").await;
-            return None;
+            return self.end_as_expired(webhook, owed, "the queue of waiting deliveries is full").await;
         }
         let now = self.settler.clock.now();
         let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
         let until = spread(until, waiting, (now, self.chance.draw_of_the_moment()));
         let limit = self.settler.policy_of(webhook).custody.waiting;
         let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
-        match self.settler.park(&parking).await {
-            Some(Parked::Settled(verdict)) => {
-                return self.repeat(&parking.delivery, owed.maybe_repeated, &verdict).await;
-            }
+        let parked = self.settler.park(&parking).await;
+        let owed = Owed { delivery: parking.delivery, ..owed };
+        match parked {
+            Some(Parked::Settled(verdict)) => self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await,
             Some(Parked::Superseded { by }) => {
                 let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
-                self.end(webhook, parking.delivery, outcome, verdict).await;
+                self.end(webhook, owed, (outcome, verdict)).await
             }
             Some(Parked::Full(_)) => {
                 let reason = format!("{limit} deliveries of the webhook wait, which is as many as may");
-                self.end_as_expired(webhook, parking.delivery, &reason).await;
+                self.end_as_expired(webhook, owed, &reason).await
             }
             Some(Parked::Waits(_)) | None => {
-                return self.settler.wait(parking.delivery.parked(until), until, owed.maybe_repeated).await;
+                self.settler.wait(owed.delivery.parked(until), until, owed.maybe_repeated).await
             }
         }
-        None
     }
 
-    async fn end_as_expired(&self, webhook: &Webhook, delivery: Delivery, reason: &str) {
-        if let Admission::End(outcome, verdict) = expired(reason.to_owned()) {
-            self.end(webhook, delivery, outcome, verdict).await;
-        }
+    async fn end_as_expired(&self, webhook: &Webhook, owed: Owed<'_>, reason: &str) -> Option<Delivery> {
+        let Admission::End(outcome, verdict) = expired(reason.to_owned()) else { return None };
+        self.end(webhook, owed, (outcome, verdict)).await
     }
 
     /// Makes the attempt, unless the delivery is old news by now, and makes what follows durable. Returns what had to
@@ -326,8 +322,7 @@ impl Deliverer {
         {
             drop(way);
             let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
-            self.end(webhook, owed.delivery, outcome, verdict).await;
-            return None;
+            return self.end(webhook, owed, (outcome, verdict)).await;
         }
         let maybe_repeated = owed.maybe_repeated;
         let record = self.attempt(webhook, owed.delivery, &way).await;

@@ -1,16 +1,22 @@
 //! Kills, at the moments that matter.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dockbell_backends::bus::{Bus as _, Queue};
+use dockbell_backends::bus::{Bus as _, Outgoing, Queue};
+use dockbell_backends::embedded::EmbeddedLimits;
+use dockbell_backends::store::Store as _;
 use dockbell_deliverer::transport::Deadlines;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::message::Message;
 use dockbell_proto::outcome::{DeliveryState, Outcome, Verdict};
-use dockbell_proto::webhook::Format;
+use dockbell_proto::webhook::{Format, WebhookPatch};
 use dockbell_testkit::receiver::Answer;
 use dockbell_testkit::{sample, wait};
 
 use super::harness::{House, Told, header};
+use super::watched::Watched;
 
 #[tokio::test]
 async fn a_kill_before_the_answer_makes_one_more_attempt_with_the_same_id() {
@@ -212,5 +218,72 @@ async fn whoever_holds_the_message_carries_out_what_another_recorded_and_died_of
     house.wait_until_idle().await;
     let record = house.history(&delivery.id).await;
     assert_eq!((record.state, house.receiver.requests().len()), (DeliveryState::Delivered, 2));
+    running.stop().await;
+}
+
+/// The first has recorded the attempt and died before it published the retry, while the message, which came to a second
+/// deliverer, waited there for its turn. By then the webhook is disabled.
+async fn disabled_before_its_turn(is_asked_in_vain: bool) {
+    let house = House::open().await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let slow = sample::webhook(2, "team/slow", Format::Dockerhub, &house.receiver.url("/slow"));
+    house.embedded.put_webhook(&slow).await.unwrap();
+    house.receiver.answer_always_at("/slow", Answer::Late(Duration::from_secs(2), 200));
+    let store = Watched::new(&house.embedded);
+    let running = house.run_on(Arc::<Watched>::clone(&store), Told { at_once: (1, 128), ..Told::default() });
+    house.publish(&sample::batch("s", "team/slow", &["1"])).await;
+    house.receiver.wait_for(1).await;
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let (delivery, asked) = (sample::delivery(&webhook.id, &batch), store.asked().0);
+    house.publish_again(&batch).await;
+    wait::until("the message to be looked up", async || (store.asked().0 > asked).then_some(())).await;
+    let at = house.clock.now() + Duration::from_millis(50);
+    house.record(&delivery, Outcome::Refused { status: 500, retry_after: None }, Verdict::Retry { at }).await;
+    let disabled = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
+    house.embedded.patch_webhook(&webhook.id, &disabled, house.clock.now()).await.unwrap();
+    store.loses_a_verdict.store(is_asked_in_vain, Ordering::SeqCst);
+    house.wait_until_idle().await;
+    let record = house.history(&delivery.id).await;
+    let ordinals: Vec<_> = record.attempts.iter().map(|attempt| attempt.ordinal).collect();
+    assert_eq!(
+        (record.state, ordinals),
+        (DeliveryState::Skipped, vec![1, 2]),
+        "its retry is skipped, and can be replayed"
+    );
+    assert!(!store.loses_a_verdict.load(Ordering::SeqCst), "it was asked");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_was_never_published_is_made_up_for_although_its_webhook_was_disabled_meanwhile() {
+    disabled_before_its_turn(false).await;
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_recorded_is_asked_for_until_it_is_told() {
+    disabled_before_its_turn(true).await;
+}
+
+/// Its webhook fails, so that the message is to wait among those that come again, and there is no room.
+#[tokio::test]
+async fn a_retry_that_was_never_published_is_made_up_for_although_no_more_may_wait() {
+    let house = House::open_small(EmbeddedLimits { queue_bytes: 64 * 1024, ..EmbeddedLimits::default() }).await;
+    let webhook = house.webhook(1, Format::Dockerhub, "/").await;
+    let batch = sample::batch("e", "team/app", &["1"]);
+    let delivery = sample::delivery(&webhook.id, &batch);
+    let at = house.clock.now() + Duration::from_millis(50);
+    house.record(&delivery, Outcome::Refused { status: 500, retry_after: None }, Verdict::Retry { at }).await;
+    let filling = Outgoing {
+        body: vec![b'x'; 63 * 1024].into(),
+        ..Outgoing::carrying(&Message::Batch(sample::batch("f", "other", &["1"])))
+    };
+    house.embedded.publish_after(Queue::Redeliveries, filling, Duration::from_hours(1)).await.unwrap();
+    assert!(house.embedded.is_full(Queue::Redeliveries));
+    house.publish_again(&batch).await;
+    let running = house.run();
+    let delivered = async || Some(house.history(&delivery.id).await).filter(|it| it.state == DeliveryState::Delivered);
+    let record = wait::until("the retry to be delivered", delivered).await;
+    let ordinals: Vec<_> = record.attempts.iter().map(|attempt| attempt.ordinal).collect();
+    assert_eq!((ordinals, house.receiver.requests().len()), (vec![1, 2], 1));
     running.stop().await;
 }

@@ -36,6 +36,8 @@ pub(crate) struct Watched {
     unanswered: AtomicUsize,
     /// Whether the answer to the next record is lost, although the record was made.
     pub(crate) loses_an_answer: AtomicBool,
+    /// Whether the next question for earlier verdicts is not answered.
+    pub(crate) loses_a_verdict: AtomicBool,
 }
 
 impl Watched {
@@ -48,6 +50,7 @@ impl Watched {
             knows_newest: AtomicBool::new(true),
             is_away: AtomicBool::new(false),
             loses_an_answer: AtomicBool::new(false),
+            loses_a_verdict: AtomicBool::new(false),
             unanswered: AtomicUsize::default(),
         })
     }
@@ -86,6 +89,9 @@ impl Watched {
 impl Store for Watched {
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         self.settled.fetch_add(1, Ordering::SeqCst);
+        if self.loses_a_verdict.swap(false, Ordering::SeqCst) {
+            return Err(StoreError("no answer in time".to_owned()));
+        }
         self.present()?.settled(attempts).await
     }
 
