@@ -13,6 +13,10 @@ use tokio::time::timeout;
 
 use crate::calls::push;
 use crate::fleet::{Fleet, Member};
+use crate::fleet_away::{
+    a_disabled_webhook_stays_disabled_when_the_counters_are_flushed,
+    a_store_that_is_half_open_stops_no_known_repository,
+};
 use crate::payload::{delivery_id, event_ids, json};
 
 /// Repositories, all of which are known to the deliverers before a fault begins.
@@ -25,7 +29,9 @@ async fn faults_of_the_store_and_of_receivers_cost_neither_pushes_nor_neighbours
     let node = Node::start().await;
     play(&node, a_store_that_is_gone_stops_no_known_repository).await;
     play(&node, a_store_that_hangs_stops_no_known_repository).await;
+    play(&node, a_store_that_is_half_open_stops_no_known_repository).await;
     play(&node, a_store_without_memory_stops_no_known_repository).await;
+    play(&node, a_disabled_webhook_stays_disabled_when_the_counters_are_flushed).await;
     play(&node, a_receiver_that_was_suspended_gets_what_it_is_owed_when_it_heals).await;
     play(&node, receivers_that_hang_do_not_hold_up_the_others).await;
 }
@@ -39,15 +45,15 @@ async fn play(node: &Node, scenario: impl AsyncFnOnce(Fleet<'_>)) {
 }
 
 /// A producer, two deliverers, the API, and a receiver with a webhook for everything.
-struct Crew {
-    producer: Member,
-    deliverers: [Member; 2],
-    console: Member,
-    receiver: Receiver,
+pub(crate) struct Crew {
+    pub(crate) producer: Member,
+    pub(crate) deliverers: [Member; 2],
+    pub(crate) console: Member,
+    pub(crate) receiver: Receiver,
 }
 
 impl Crew {
-    async fn of(fleet: &Fleet<'_>) -> Self {
+    pub(crate) async fn of(fleet: &Fleet<'_>) -> Self {
         let deliverers = [fleet.deliverer().await, fleet.deliverer().await];
         let (producer, console, receiver) = (fleet.producer().await, fleet.console().await, Receiver::start().await);
         console.caller.add_webhook(("*", "batch", &receiver.url("/batch"))).await;
@@ -64,7 +70,7 @@ impl Crew {
     }
 
     /// Makes both deliverers know each repository: they take batches in turn, and on a busy machine by chance.
-    async fn warm_up(&self) {
+    pub(crate) async fn warm_up(&self) {
         for round in 0..12 {
             for repository in 0..REPOSITORIES {
                 self.push(&format!("w-{round}-{repository}"), repository, &format!("w-{round}")).await;
@@ -74,7 +80,7 @@ impl Crew {
     }
 
     /// Pushes new tags, each of which must arrive.
-    async fn push_on(&self, prefix: &str) {
+    pub(crate) async fn push_on(&self, prefix: &str) {
         let before = self.events("/batch").len();
         for number in 0..PUSHES {
             let id = format!("{prefix}-{number}");
@@ -84,7 +90,7 @@ impl Crew {
     }
 
     /// The events that came to a path.
-    fn events(&self, path: &str) -> BTreeSet<String> {
+    pub(crate) fn events(&self, path: &str) -> BTreeSet<String> {
         let requests = self.receiver.requests().into_iter().filter(|request| request.path_and_query == path);
         requests.flat_map(|request| event_ids(&json(&request))).collect()
     }
@@ -95,16 +101,33 @@ impl Crew {
     }
 
     /// The webhook of a number, in the order in which they were made.
-    async fn webhook(&self, number: usize) -> Value {
+    pub(crate) async fn webhook(&self, number: usize) -> Value {
         self.console.caller.read("webhooks").await["items"][number].clone()
     }
 
     /// Waits until a member of a webhook's view is as asked for.
-    async fn until_shown(&self, number: usize, is_right: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until_shown(&self, number: usize, is_right: impl Fn(&Value) -> bool) -> Value {
         wait::until("the webhook to be so", async || Some(self.webhook(number).await).filter(&is_right)).await
     }
 
-    async fn stop_well(self) {
+    /// What was delivered during a fault is in the history after it, whose bound is 50 deliveries.
+    pub(crate) async fn assert_recorded(&self) {
+        let requests = self.receiver.requests();
+        let delivered: BTreeSet<&str> = requests.iter().map(delivery_id).collect();
+        let recorded = async || {
+            let answer = self.console.caller.api(Method::GET, "deliveries?state=delivered&limit=100", None).await;
+            // The console finds the store again in its own time.
+            let page = (answer.status == 200).then(|| answer.json())?;
+            (page["items"].as_array()?.len() == delivered.len().min(50)).then_some(())
+        };
+        let in_time = timeout(wait::DEADLINE / 2, wait::until("what was delivered to be recorded", recorded)).await;
+        let logs = || self.deliverers.each_ref().map(Member::log).join("\n----\n");
+        assert!(in_time.is_ok(), "what was delivered is not recorded\n{}", logs());
+        let webhook = self.webhook(0).await;
+        assert_eq!(webhook["standing"], "healthy", "{webhook}");
+    }
+
+    pub(crate) async fn stop_well(self) {
         for member in self.deliverers.into_iter().chain([self.producer, self.console]) {
             let ended = member.stop_well().await;
             assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
@@ -119,7 +142,7 @@ async fn a_store_that_is_gone_stops_no_known_repository(mut fleet: Fleet<'_>) {
     crew.push_on("gone").await;
     fleet.redis.start_again().await;
     crew.push_on("back").await;
-    assert_recorded(&crew).await;
+    crew.assert_recorded().await;
     crew.stop_well().await;
 }
 
@@ -130,7 +153,7 @@ async fn a_store_that_hangs_stops_no_known_repository(fleet: Fleet<'_>) {
     crew.push_on("hangs").await;
     fleet.redis.resume().await;
     crew.push_on("back").await;
-    assert_recorded(&crew).await;
+    crew.assert_recorded().await;
     crew.stop_well().await;
 }
 
@@ -141,25 +164,8 @@ async fn a_store_without_memory_stops_no_known_repository(fleet: Fleet<'_>) {
     crew.push_on("full").await;
     fleet.redis.run(&["CONFIG", "SET", "maxmemory", "0"]).await;
     crew.push_on("room").await;
-    assert_recorded(&crew).await;
+    crew.assert_recorded().await;
     crew.stop_well().await;
-}
-
-/// What was delivered during a fault is in the history after it, whose bound is 50 deliveries.
-async fn assert_recorded(crew: &Crew) {
-    let requests = crew.receiver.requests();
-    let delivered: BTreeSet<&str> = requests.iter().map(delivery_id).collect();
-    let recorded = async || {
-        let answer = crew.console.caller.api(Method::GET, "deliveries?state=delivered&limit=100", None).await;
-        // The console finds the store again in its own time.
-        let page = (answer.status == 200).then(|| answer.json())?;
-        (page["items"].as_array()?.len() == delivered.len().min(50)).then_some(())
-    };
-    let in_time = timeout(wait::DEADLINE / 2, wait::until("what was delivered to be recorded", recorded)).await;
-    let logs = || crew.deliverers.each_ref().map(Member::log).join("\n----\n");
-    assert!(in_time.is_ok(), "what was delivered is not recorded\n{}", logs());
-    let webhook = crew.webhook(0).await;
-    assert_eq!(webhook["standing"], "healthy", "{webhook}");
 }
 
 async fn a_receiver_that_was_suspended_gets_what_it_is_owed_when_it_heals(fleet: Fleet<'_>) {

@@ -17,6 +17,8 @@ mod failpoints_deliverer;
 #[cfg(test)]
 mod fleet;
 #[cfg(test)]
+mod fleet_away;
+#[cfg(test)]
 mod fleet_disk;
 #[cfg(test)]
 mod fleet_faults;
