@@ -23,6 +23,8 @@ const STUCK: Duration = Duration::from_secs(30);
 pub enum Step {
     /// Reads a request to its end.
     Read,
+    /// Waits for the first byte of a request, and leaves the rest of it unread.
+    Notice,
     /// Says this.
     Say(Bytes),
     /// Says this again and again, after a pause each time, until the other side goes.
@@ -128,6 +130,7 @@ async fn take(mut stream: TcpStream, steps: &[Step], seen: &Seen) -> std::io::Re
     for step in steps {
         match step {
             Step::Read => read_request(&mut stream).await?,
+            Step::Notice => drop(stream.read_u8().await?),
             Step::Say(text) => say(&mut stream, text, seen).await?,
             Step::SayForever(text, pause) => loop {
                 say(&mut stream, text, seen).await?;

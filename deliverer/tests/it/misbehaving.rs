@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use dockbell_deliverer::transport::Deadlines;
-use dockbell_proto::outcome::{Outcome, Phase};
+use dockbell_proto::outcome::{DeliveryState, Outcome, Phase};
 use dockbell_proto::webhook::Format;
 use dockbell_testkit::rogue::{Rogue, Step};
 use dockbell_testkit::sample;
@@ -173,6 +173,33 @@ async fn a_receiver_that_closes_idle_connections_is_charged_with_nothing() {
             rogue.left_alone().await;
         }
         assert_eq!(rogue.connections(), 20);
+        running.stop().await;
+    }
+}
+
+/// It goes when the next request is on its way: whether it acted on it nobody can tell.
+#[tokio::test]
+async fn what_is_sent_on_a_connection_that_is_being_closed_is_a_failed_attempt_and_made_again() {
+    let answer = || Step::say(format!("{OK}content-length: 2\r\n\r\nok"));
+    for closing in
+        [vec![Step::Read], vec![Step::Read, Step::Reset], vec![Step::Notice], vec![Step::Notice, Step::Reset]]
+    {
+        let rogue = Rogue::start([vec![Step::Read, answer()], closing.clone()].concat());
+        let house = House::open().await;
+        let webhook = sample::webhook(1, "team/app", Format::Dockerhub, &format!("http://{}/", rogue.addr()));
+        dockbell_backends::store::Store::put_webhook(&*house.embedded, &webhook).await.unwrap();
+        let running = house.run();
+        let batches = ["1", "2"].map(|tag| sample::batch("e", "team/app", &[tag]));
+        let mut outcomes = Vec::new();
+        for batch in &batches {
+            house.publish(batch).await;
+            house.wait_until_idle().await;
+            let record = house.history(&sample::delivery(&webhook.id, batch).id).await;
+            assert_eq!(record.state, DeliveryState::Delivered, "{closing:?}: {record:?}");
+            outcomes.extend(record.attempts.iter().map(|attempt| attempt.outcome.as_str()));
+        }
+        assert_eq!(outcomes, ["accepted", "unreachable", "accepted"], "{closing:?}");
+        assert_eq!((rogue.connections(), house.health(&webhook).await.consecutive_failures), (2, 0), "{closing:?}");
         running.stop().await;
     }
 }
