@@ -4,6 +4,7 @@
 //! with the URL, resolved ones when a connection is made; a name's answers are only ever dialled after
 //! they were judged.
 
+mod dates;
 mod failure;
 pub mod names;
 mod resolve;
@@ -27,13 +28,15 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, timeout_at};
 
+use dates::{Dates, date_of};
 use names::Names;
 use resolve::VettingResolver;
 use roots::Roots;
 
 /// How much of an answer's body is kept, in bytes; the rest is not read.
 const BODY_KEPT: usize = 16 * 1024;
-/// How long an idle connection is kept. Receivers and proxies commonly close theirs after 15 s or more.
+/// How long an idle connection is kept. Proxies commonly close theirs later. Of a receiver that closes it sooner that is
+/// noticed when it does, and another one is made; what is on its way just then is a failed attempt.
 const IDLE: Duration = Duration::from_secs(15);
 /// How many idle connections are kept per receiver.
 const IDLE_PER_HOST: usize = 16;
@@ -93,6 +96,7 @@ pub struct Transport {
     other: Client,
     deadlines: Deadlines,
     clock: Arc<dyn Clock>,
+    dates: Dates,
 }
 
 /// The client cannot be set up.
@@ -101,7 +105,7 @@ pub struct Transport {
 pub struct TransportError(#[source] reqwest::Error);
 
 impl Transport {
-    /// A client that dials only what `policy` permits. `clock` dates `Retry-After`.
+    /// A client that dials only what `policy` permits. `clock` dates answers that do not date themselves.
     pub fn new(
         outside: &Outside,
         policy: &Arc<AddressPolicy>,
@@ -112,7 +116,7 @@ impl Transport {
             |port| VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), port, deadlines.connect);
         let client = |port| client(resolver(port), &outside.roots, deadlines).map_err(TransportError);
         let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
-        Ok(Self { by_port, other: client(None)?, deadlines, clock })
+        Ok(Self { by_port, other: client(None)?, deadlines, clock, dates: Dates::default() })
     }
 
     /// The bounds of an attempt's time.
@@ -131,7 +135,7 @@ impl Transport {
     }
 
     async fn exchange(&self, post: Post, deadline: Instant) -> (Outcome, Vec<u8>) {
-        let url = post.url.expose().clone();
+        let (url, host) = (post.url.expose().clone(), post.url.host().to_owned());
         let client = url.port_or_known_default().and_then(|port| self.by_port.get(&port)).unwrap_or(&self.other);
         let request = client.post(url).headers(post.headers).body(post.body).send();
         let response = match timeout_at(deadline, request).await {
@@ -139,7 +143,12 @@ impl Transport {
             Ok(Err(error)) => return (failure::classify(&error), Vec::new()),
             Err(_) => return (Outcome::TimedOut { phase: Phase::Headers }, Vec::new()),
         };
-        let answered = outcome_of(response.status(), response.headers(), self.clock.now());
+        let (now, date) = (self.clock.now(), date_of(response.headers()));
+        if let Some(date) = date {
+            self.dates.compare(&host, date, now);
+        }
+        // What a receiver dates it dates by its own clock, which may be wrong.
+        let answered = outcome_of(response.status(), response.headers(), date.unwrap_or(now));
         match timeout_at(deadline, read(response)).await {
             Ok(Ok(body)) => (answered, body),
             Ok(Err(error)) => (failure::classify(&error), Vec::new()),
@@ -180,8 +189,7 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+    Some(Duration::try_from(dates::read(text)?.duration_since(now)).unwrap_or_default())
 }
 
 /// Reads the beginning of a body. Of what is too long the rest is never read and its connection is closed.

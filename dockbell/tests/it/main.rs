@@ -5,6 +5,8 @@ mod accounting;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod dead;
