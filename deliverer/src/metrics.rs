@@ -60,7 +60,7 @@ impl Metrics {
                 .build(),
             unaddressed: meter
                 .u64_counter("dockbell.deliveries.unaddressed")
-                .with_description("Waiting deliveries whose webhook was removed or disabled")
+                .with_description("Waiting deliveries that were dropped, as their webhook was removed")
                 .build(),
             away: meter
                 .u64_counter("dockbell.backend.retries")
