@@ -12,12 +12,12 @@ use crate::calls::push;
 use crate::fleet::Fleet;
 use crate::payload::{delivery_id, event_ids, json as body};
 
-const PUSHES: usize = 150;
+const PUSHES: usize = 100;
 /// Several, so that deliveries take much more room than events.
 const WEBHOOKS: usize = 4;
 const DELIVERIES: usize = PUSHES * WEBHOOKS;
 /// How much of the room that they take must be free again. Logs are removed in parts, so some of it stays for a while.
-const ROOM: u64 = 8 * 1024 * 1024;
+const ROOM: u64 = 5 * 1024 * 1024;
 /// Deliveries that must be attempted twice during the alarm.
 const AGAIN: usize = 20;
 /// Nearly as large as the description of a repository may be.
