@@ -17,6 +17,8 @@ mod names;
 #[cfg(test)]
 mod overlapping;
 #[cfg(test)]
+mod reaching;
+#[cfg(test)]
 mod refusing;
 #[cfg(test)]
 mod repeating;
