@@ -7,7 +7,7 @@ use dockbell_proto::output::Rendered;
 use dockbell_proto::webhook::Format;
 use serde_json::Value;
 
-use super::outputs::{rendered, samples};
+use super::outputs::{kept, rendered, samples};
 use all::CONSUMERS;
 
 mod all;
@@ -106,6 +106,9 @@ fn every_consumer_takes_what_is_written_for_it() {
             let request = rendered(consumer.format, &batch);
             assert_eq!(consumer.takes(&request), Ok(()), "{name}");
             consumer.minds_every_member_of(&serde_json::from_slice(&request.body).unwrap());
+        }
+        for payload in kept(consumer.format) {
+            assert_eq!(consumer.reads(&payload), Ok(()), "of some version");
         }
     }
 }

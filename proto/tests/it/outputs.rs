@@ -36,6 +36,14 @@ pub(crate) fn samples() -> Vec<(String, Batch)> {
     samples
 }
 
+/// The bodies of every request that a version of the format ever wrote.
+pub(crate) fn kept(format: Format) -> Vec<Value> {
+    let entries = |path: PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries(folder("outputs").join(format.as_str())).flat_map(entries);
+    let body = |path: PathBuf| serde_json::from_str(fs::read_to_string(path).unwrap().split_once("\n\n").unwrap().1);
+    files.map(|path| body(path).unwrap()).collect()
+}
+
 pub(crate) fn rendered(format: Format, batch: &Batch) -> Rendered {
     render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap()).unwrap()
 }
