@@ -18,7 +18,7 @@ test-matrix:
 bench-isolation:
 	scripts/load isolation $(ARGS)
 
-# What a webhook with 100,000 waiting deliveries costs, and whether it gets them when it heals; about 15 minutes.
+# What a webhook with 100,000 waiting deliveries costs, and whether it gets them when it heals; about 25 minutes.
 bench-parked:
 	scripts/load parked $(ARGS)
 

@@ -56,7 +56,7 @@ pub(crate) struct Parked {
     #[arg(long)]
     rate: Option<f64>,
     /// Minutes within which the backlog must be at rest, and within which it must have drained
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 30)]
     minutes: u64,
 }
 
