@@ -88,3 +88,35 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         updated_at: values::time("webhook", found.updated_at)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use dockbell_proto::proof::Proofs;
+    use dockbell_proto::signature::SigningSecret;
+    use dockbell_testkit::sample::moment;
+
+    use super::*;
+
+    /// What was kept of a webhook before it could prove itself in more than one way, and before it could have a policy.
+    #[test]
+    fn a_webhook_that_was_kept_before_there_were_other_proofs_signs_as_it_did() {
+        let secret = SigningSecret::from_random([7; 32]);
+        let before = format!(
+            r#"{{"place":"p.wh_0123456789abcdef01234567","id":"wh_0123456789abcdef01234567","name":"n","pattern":"team/*",
+            "url":"https://receiver.test/","format":"batch","headers":{{"x-own":"1"}},"secret":"{}","enabled":true,
+            "created_at":1,"updated_at":2}}"#,
+            secret.expose()
+        );
+        let found = read(&before).unwrap();
+        assert_eq!(found.proofs, Proofs::v1(secret.clone()));
+        let headers: Vec<_> = found.proofs.headers("msg_1", moment(), b"{}").into_iter().collect();
+        let signature = headers.iter().find(|(name, _)| *name == "webhook-signature").map(|(_, value)| value.expose());
+        assert_eq!(signature, Some(&*secret.sign("msg_1", moment(), b"{}")));
+        assert_eq!(headers.len(), 3, "id, time and signature, and nothing else");
+        // Processes of the release before read what this one writes again.
+        let again: serde_json::Value = serde_json::from_str(&write(&found).unwrap()).unwrap();
+        let members: Vec<&String> = again.as_object().unwrap().keys().collect();
+        let was: serde_json::Value = serde_json::from_str(&before).unwrap();
+        assert!(members.iter().all(|member| was.get(member.as_str()).is_some()), "{members:?}");
+    }
+}
