@@ -5,6 +5,7 @@
 //! nothing is polled.
 
 mod bus;
+mod callbacks;
 mod consumer;
 mod dead;
 mod delayed;

@@ -43,6 +43,7 @@
 //! a new one, as a process does that starts again, takes the database as it is.
 
 mod address;
+mod callbacks;
 mod config;
 mod counters;
 mod document;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use dockbell_proto::callback::{Callback, CallbackId};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
@@ -37,6 +38,8 @@ pub const CHANGES_PER_WEBHOOK: u32 = 50;
 pub const EXCERPT_LIMIT: usize = 1024;
 /// The most attempts of one delivery that the history shows; the oldest go first.
 pub const ATTEMPTS_SHOWN: u32 = 50;
+/// How many reports of one webhook's receiver are kept; those that expire first go first.
+pub const CALLBACKS_PER_WEBHOOK: u32 = 1000;
 /// The most entries of one page.
 pub const PAGE_LIMIT: u32 = 100;
 
@@ -324,6 +327,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Takes the next request number of a recorded delivery, for a redelivery that a person asks for; none
     /// if the delivery is not recorded.
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError>;
+
+    /// Keeps what a receiver reported until it expires, and returns what stands: the first report of its id, which no
+    /// later one changes. The delivery need not be recorded: its receiver may be faster than who sent it. Of a webhook
+    /// that was removed nothing is kept, and of one at most [`CALLBACKS_PER_WEBHOOK`].
+    async fn keep_callback(&self, callback: &Callback) -> Result<Callback, StoreError>;
+
+    /// What was reported, in the order asked.
+    async fn callbacks(&self, of: &[CallbackId]) -> Result<Vec<Option<Callback>>, StoreError>;
 
     /// Notes a decision about up to [`marks::MARKS_AT_ONCE`] dead letters for [`marks::MARKS_KEPT`], in the place of
     /// an earlier one.

@@ -9,6 +9,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, Method};
 
 use dockbell_chassis::authorization::bearer;
+use dockbell_proto::callback;
 use dockbell_proto::secret::Secret;
 
 use crate::Console;
@@ -16,7 +17,7 @@ use crate::openapi::DOCUMENT_PATH;
 use crate::problem::Problem;
 use crate::rotation::KEYS_PATH;
 
-/// The routes that need no token, besides those of the public keys.
+/// The routes that need no token, besides those of the public keys and of callbacks.
 const PUBLIC: [(Method, &str); 1] = [(Method::GET, DOCUMENT_PATH)];
 
 /// Lets a request through that is public or presents the admin token. It runs before anything else looks at
@@ -34,7 +35,10 @@ pub(crate) async fn require_token(State(console): State<Arc<Console>>, request: 
 fn is_public(request: &Request) -> bool {
     let (method, path) = (request.method(), request.uri().path());
     let is_listed = PUBLIC.iter().any(|(public, listed)| public == method && *listed == path);
-    is_listed || (method == Method::GET && path.starts_with(KEYS_PATH))
+    let is_key = method == Method::GET && path.starts_with(KEYS_PATH);
+    // Its ticket is what lets a receiver report.
+    let is_callback = method == Method::POST && path.starts_with(callback::PATH);
+    is_listed || is_key || is_callback
 }
 
 /// An empty token lets nobody in.

@@ -16,7 +16,7 @@ use crate::draft::read_history_query;
 use crate::extract::{IdInPath, QueryMembers};
 use crate::problem::Problem;
 use crate::view::{DeliveryView, PageView, RedeliveryAsked};
-use crate::{Console, publish};
+use crate::{Console, callbacks, publish};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new().routes(routes!(list_deliveries)).routes(routes!(read_delivery)).routes(routes!(redeliver))
@@ -58,7 +58,9 @@ async fn read_delivery(
     State(console): State<Arc<Console>>,
     IdInPath(id): IdInPath<DeliveryId>,
 ) -> Result<Json<DeliveryView>, Problem> {
-    Ok(Json(find(&console, &id).await?.into()))
+    let record = find(&console, &id).await?;
+    let callbacks = callbacks::of(&console, &record).await?;
+    Ok(Json(DeliveryView { callbacks, ..record.into() }))
 }
 
 /// Send a delivery again

@@ -31,7 +31,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     }
 }
 
-fn refuse_body(rejection: &BytesRejection) -> Problem {
+pub(crate) fn refuse_body(rejection: &BytesRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
         _ => Problem::malformed("the body could not be read to its end"),

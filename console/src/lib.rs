@@ -1,6 +1,7 @@
 //! The console: the REST API with which people set webhooks and look at deliveries.
 
 mod auth;
+mod callbacks;
 mod deliveries;
 mod draft;
 mod extract;
@@ -35,12 +36,12 @@ use dockbell_proto::secret::Secret;
 
 pub use operators::Operators;
 pub use problem::{MemberProblem, Problem};
-pub use request::{NewWebhook, Period, WebhookChange};
+pub use request::{CallbackReport, NewWebhook, Period, WebhookChange};
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
-    AttemptView, AuthorizationView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView, PageView,
-    PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, StandingChangeView, StandingView, TestAsked,
-    WebhookView,
+    AttemptView, AuthorizationView, CallbackView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView,
+    PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, StandingChangeView, StandingView,
+    TestAsked, WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -85,8 +86,9 @@ impl Console {
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
     let webhooks = webhooks::routes().merge(standing::routes()).merge(rotation::routes());
+    let deliveries = deliveries::routes().merge(callbacks::routes());
     let given_up = letters::routes().merge(strays::routes());
-    let described = openapi::describe(webhooks.merge(deliveries::routes()).merge(given_up));
+    let described = openapi::describe(webhooks.merge(deliveries).merge(given_up));
     let (mut routes, document) = described.split_for_parts();
     for path in ["/api", "/api/", "/api/{*rest}"] {
         routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));

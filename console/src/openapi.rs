@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use dockbell_backends::bus::Queue;
+use dockbell_proto::callback::CallbackState;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::proof::Scheme;
 use dockbell_proto::webhook::Format;
@@ -146,6 +147,11 @@ pub(crate) fn standing_schema() -> Object {
 /// The words for what a webhook's standing became.
 pub(crate) fn standing_change_schema() -> Object {
     names(["healthy", "suspended", "recovering", "disabled", "enabled"])
+}
+
+/// What receivers report.
+pub(crate) fn callback_schema() -> Object {
+    names(CallbackState::ALL.map(CallbackState::as_str))
 }
 
 /// The names of the queues.

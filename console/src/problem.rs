@@ -109,6 +109,15 @@ impl Problem {
         Self::new("webhook-disabled", StatusCode::CONFLICT, detail)
     }
 
+    pub(crate) fn callback_conflict() -> Self {
+        let detail = "something else was reported here before, and that stands";
+        Self::new("callback-conflict", StatusCode::CONFLICT, detail)
+    }
+
+    pub(crate) fn callback_expired() -> Self {
+        Self::new("callback-expired", StatusCode::GONE, "the time in which this could be reported is over")
+    }
+
     fn bus_away(error: &dyn std::error::Error) -> Self {
         tracing::warn!(%error, "a request to the console failed");
         Self::new("bus-away", StatusCode::SERVICE_UNAVAILABLE, "the bus is away; try again in a few seconds")

@@ -116,3 +116,24 @@ pub struct Period {
     #[schema(value_type = String, format = DateTime, required = false)]
     pub until: Option<Timestamp>,
 }
+
+/// What a receiver reports. Members that are not listed are ignored.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "state": "success", "description": "387 tests passed", "context": "Continuous integration",
+    "target_url": "https://ci.example.com/acme/387",
+}))]
+pub struct CallbackReport {
+    /// What came of it.
+    #[schema(schema_with = crate::openapi::callback_schema)]
+    pub state: String,
+    /// In words.
+    #[schema(max_length = 255)]
+    pub description: Option<String>,
+    /// What it was done for.
+    #[schema(max_length = 100)]
+    pub context: Option<String>,
+    /// Where more can be read.
+    #[schema(max_length = 2048)]
+    pub target_url: Option<String>,
+}

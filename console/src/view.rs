@@ -1,5 +1,6 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
+mod callbacks;
 pub(crate) mod letters;
 mod policy;
 mod proofs;
@@ -18,6 +19,7 @@ use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
 
+pub use callbacks::CallbackView;
 pub use policy::PolicyView;
 pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
 pub use standing::{Discarded, Replayed, StandingChangeView, StandingView};
@@ -165,6 +167,9 @@ pub struct DeliveryView {
     /// Its attempts, oldest first; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptView>,
+    /// What its receiver reported of it, by request; left out in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callbacks: Vec<CallbackView>,
 }
 
 /// A tag that changed.
@@ -264,6 +269,7 @@ impl From<DeliveryRecord> for DeliveryView {
             next_at: record.next_at,
             parked_because: record.parked_because,
             attempts: record.attempts.into_iter().map(AttemptView::from).collect(),
+            callbacks: Vec::new(),
         }
     }
 }

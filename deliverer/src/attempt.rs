@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use dockbell_backends::store::StoreError;
 use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::callback::public_url::PublicUrl;
+use dockbell_proto::callback::ticket::Ticket;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::Outcome;
 use dockbell_proto::output::{Rendered, in_header, render};
+use dockbell_proto::secret::Secret;
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, Webhook};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +28,8 @@ pub struct Attempter {
     pub policy: Arc<AddressPolicy>,
     /// The way out.
     pub transport: Transport,
+    /// Where receivers report what came of a delivery; nowhere, if none.
+    pub public_url: Option<PublicUrl>,
     /// The time of signatures.
     pub clock: Arc<dyn Clock>,
 }
@@ -45,7 +50,8 @@ impl Attempter {
         } else {
             content.opened_at
         };
-        let rendered = match render(webhook.format, content, first_seen) {
+        let callback_url = self.callback_url(webhook, delivery);
+        let rendered = match render(webhook.format, content, first_seen, callback_url.expose()) {
             Ok(rendered) => rendered,
             Err(error) => return Ok(unsent(error.to_string())),
         };
@@ -54,7 +60,28 @@ impl Attempter {
             tracing::warn!(webhook.id = %webhook.id, delivery.id = %delivery.id, "{why}");
         }
         let headers = headers(webhook, delivery, &rendered, self.clock.now());
-        Ok(self.transport.post(Post { url, headers, body: rendered.body.into() }).await)
+        let mut exchange = self.transport.post(Post { url, headers, body: rendered.body.into() }).await;
+        mask(&mut exchange.body, callback_url.expose());
+        Ok(exchange)
+    }
+
+    /// Where the receiver of this attempt reports; empty, if nowhere.
+    fn callback_url(&self, webhook: &Webhook, delivery: &Delivery) -> Secret {
+        match &self.public_url {
+            Some(url) if webhook.format == Format::Dockerhub => {
+                url.callback_url(&Ticket::of(delivery, &webhook.proofs.secret.current))
+            }
+            _ => Secret::default(),
+        }
+    }
+}
+
+/// Receivers that answer with what they got must not bring a ticket into the history.
+fn mask(answer: &mut Vec<u8>, callback_url: &str) {
+    let Some(ticket) = callback_url.rsplit('/').next().filter(|ticket| !ticket.is_empty()) else { return };
+    let text = String::from_utf8_lossy(answer);
+    if text.contains(ticket) {
+        *answer = text.replace(ticket, "***").into_bytes();
     }
 }
 

@@ -73,7 +73,13 @@ pub fn start(
         told_at: Mutex::default(),
     };
     let deliverer = Arc::new(Deliverer {
-        attempter: Attempter { directory, policy: Arc::clone(&settings.targets), transport, clock },
+        attempter: Attempter {
+            directory,
+            policy: Arc::clone(&settings.targets),
+            transport,
+            public_url: settings.public_url.clone(),
+            clock,
+        },
         settler,
         lanes: Lanes::default(),
         hosts: Hosts::default(),

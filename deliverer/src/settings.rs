@@ -11,6 +11,7 @@ use std::time::Duration;
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::config::Reader;
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
+use dockbell_proto::callback::public_url::PublicUrl;
 use dockbell_proto::policy::Policy;
 
 use crate::operations::OperatorTarget;
@@ -24,6 +25,8 @@ use crate::transport::roots::Roots;
 pub struct Settings {
     /// Which addresses may be reached.
     pub targets: Arc<AddressPolicy>,
+    /// Where receivers reach the API; without it they are told of nowhere to report.
+    pub public_url: Option<PublicUrl>,
     /// The name servers to ask; those of the system, if none.
     pub name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers, besides those whom the system trusts.
@@ -47,6 +50,7 @@ impl Settings {
         let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
         Self {
             targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            public_url: read_public_url(reader),
             name_servers: read_name_servers(reader),
             roots: read_roots(reader),
             deadlines: read_deadlines(reader),
@@ -61,6 +65,11 @@ impl Settings {
             ),
         }
     }
+}
+
+fn read_public_url(reader: &mut Reader) -> Option<PublicUrl> {
+    let url = PublicUrl::parse(&reader.text("public_url")?);
+    url.map_err(|error| reader.reject("public_url", error.to_string())).ok()
 }
 
 fn read_name_servers(reader: &mut Reader) -> Vec<SocketAddr> {

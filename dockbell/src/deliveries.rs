@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::builder::PossibleValuesParser;
-use dockbell_console::{AttemptView, DeliveryView, PageView, RedeliveryAsked};
+use dockbell_console::{AttemptView, CallbackView, DeliveryView, PageView, RedeliveryAsked};
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::outcome::DeliveryState;
 use reqwest::Method;
@@ -145,6 +145,23 @@ pub(crate) fn show(output: &mut impl Write, delivery: &DeliveryView) -> Result<(
             excerpt.chars().take(EXCERPT_SHOWN).collect(),
         ]
     });
+    present::table(output, heads, rows.collect())?;
+    show_callbacks(output, &delivery.callbacks)
+}
+
+/// What the receiver reported, if it did.
+fn show_callbacks(output: &mut impl Write, callbacks: &[CallbackView]) -> Result<(), CliError> {
+    if callbacks.is_empty() {
+        return Ok(());
+    }
+    writeln!(output)?;
+    let rows = callbacks.iter().map(|callback| {
+        let texts = [&callback.description, &callback.context, &callback.target_url];
+        let [description, context, target_url] = texts.map(|text| text.clone().unwrap_or_default());
+        let (request, at) = (callback.request.to_string(), present::time(callback.at));
+        [request, at, callback.state.clone(), description, context, target_url]
+    });
+    let heads = ["REQUEST", "REPORTED AT", "STATE", "DESCRIPTION", "CONTEXT", "TARGET URL"];
     Ok(present::table(output, heads, rows.collect())?)
 }
 

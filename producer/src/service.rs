@@ -109,6 +109,7 @@ impl Service {
             "data",
             "admin_token",
             "api_url",
+            "public_url",
             "embedded",
             "redis",
             "targets",

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod batch;
+pub mod callback;
 pub mod clock;
 pub mod credential;
 pub mod delivery;

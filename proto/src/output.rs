@@ -49,11 +49,17 @@ pub enum RenderError {
 }
 
 /// Writes the POST for `content` in `format`. `first_seen` is when the repository was first seen; it
-/// stands in for its date of creation where no source tells.
-pub fn render(format: Format, content: &Batch, first_seen: Timestamp) -> Result<Rendered, RenderError> {
+/// stands in for its date of creation where no source tells. `callback_url` is where the receiver may report
+/// what came of it; empty, if nowhere.
+pub fn render(
+    format: Format,
+    content: &Batch,
+    first_seen: Timestamp,
+    callback_url: &str,
+) -> Result<Rendered, RenderError> {
     let change = newest(content).ok_or(RenderError::Empty)?;
     let rendered = match format {
-        Format::Dockerhub => dockerhub::render(content, change, first_seen),
+        Format::Dockerhub => dockerhub::render(content, change, first_seen, callback_url),
         Format::Alin => alin::render(content, change),
         Format::Batch => batch::render(content),
         Format::Harbor => harbor::render(content, change, first_seen),

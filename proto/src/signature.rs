@@ -25,6 +25,8 @@ pub const TOLERANCE_S: i64 = 300;
 
 const PREFIX: &str = "whsec_";
 const VERSION: &str = "v1,";
+/// What claims of ours begin with, so that they are nothing else.
+const VOUCHED: &[u8] = b"dockbell.callback/1\n";
 
 /// The key that a webhook's attempts are signed with: 24 to 64 bytes. It is never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,9 +65,13 @@ impl SigningSecret {
     /// `sha256=` and the hexadecimal code of the body alone, for receivers of GitHub's and Flux's kind. They take the
     /// secret as it is typed, so the key is the whole text of it, `whsec_` included.
     pub fn sign_body(&self, body: &[u8]) -> String {
-        let code = hmac(self.expose().as_bytes(), [body]).finalize().into_bytes();
-        let digits = code.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        "sha256=".chars().chain(digits.filter_map(|digit| char::from_digit(digit.into(), 16))).collect()
+        format!("sha256={}", hexadecimal(hmac(self.expose().as_bytes(), [body])))
+    }
+
+    /// The hexadecimal code of a claim of ours. It is none that a signature of a delivery could be: no signed content
+    /// begins as what is hashed here does.
+    pub(crate) fn vouch(&self, claim: &str) -> String {
+        hexadecimal(hmac(&self.0, [VOUCHED, claim.as_bytes()]))
     }
 
     /// Verifies what a receiver got, as of `now`.
@@ -79,6 +85,12 @@ impl SigningSecret {
         let [head, body] = signed_content(id, at, body);
         hmac(&self.0, [&*head, &*body])
     }
+}
+
+fn hexadecimal(code: Hmac<Sha256>) -> String {
+    let code = code.finalize().into_bytes();
+    let digits = code.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn hmac<'a>(key: &[u8], parts: impl IntoIterator<Item = &'a [u8]>) -> Hmac<Sha256> {

@@ -15,15 +15,16 @@ use super::rows::unreadable;
 const FILE: &str = "dockbell.db";
 const LOCK: &str = "dockbell.lock";
 /// The version of the schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 /// What makes each version of the one before it, and the first of nothing. What stands here is never edited.
-pub(super) const SCHEMA: [(i64, &str); 6] = [
+pub(super) const SCHEMA: [(i64, &str); 7] = [
     (1, include_str!("schema-1.sql")),
     (2, include_str!("schema-2.sql")),
     (3, include_str!("schema-3.sql")),
     (4, include_str!("schema-4.sql")),
     (5, include_str!("schema-5.sql")),
     (6, include_str!("schema-6.sql")),
+    (7, include_str!("schema-7.sql")),
 ];
 /// How long a write waits while an operator looks into the file with a tool that locks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use dockbell_proto::callback::{Callback, CallbackId};
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -23,7 +24,7 @@ use crate::store::{
 use super::park::{Note, park};
 use super::record::{Entry, record};
 use super::status::Failure;
-use super::{Embedded, history, marks, newest, repositories, settled, standing, trials, webhooks};
+use super::{Embedded, callbacks, history, marks, newest, repositories, settled, standing, trials, webhooks};
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
@@ -213,6 +214,16 @@ impl Store for Embedded {
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         let (id, until) = (id.clone(), self.kept.history_until());
         Ok(self.writer.write(move |file| history::take_request(file, &id, until), |_| ()).await?)
+    }
+
+    async fn keep_callback(&self, callback: &Callback) -> Result<Callback, StoreError> {
+        let (callback, now) = (callback.clone(), self.kept.now());
+        Ok(self.writer.write(move |file| callbacks::keep(file, &callback, now), |_| ()).await?)
+    }
+
+    async fn callbacks(&self, of: &[CallbackId]) -> Result<Vec<Option<Callback>>, StoreError> {
+        let (of, now) = (of.to_vec(), self.kept.now());
+        self.look(move |file| callbacks::find(file, &of, now)).await
     }
 
     async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {

@@ -30,6 +30,8 @@ const DEAD: &str = "DELETE FROM dead WHERE position IN (SELECT position FROM dea
 
 const MARKS: &str = "DELETE FROM dead_marks WHERE (position, died_at) IN
     (SELECT position, died_at FROM dead_marks WHERE expires_at <= ?1 LIMIT ?2)";
+const CALLBACKS: &str = "DELETE FROM callbacks WHERE (delivery, request) IN
+    (SELECT delivery, request FROM callbacks WHERE expires_at <= ?1 LIMIT ?2)";
 
 /// How long and how much is kept.
 #[derive(Debug, Clone)]
@@ -82,6 +84,7 @@ impl Write for Sweep {
             (DELIVERIES, kept.history_until()),
             (DEAD, kept.dead_until()),
             (MARKS, now),
+            (CALLBACKS, now),
         ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
@@ -129,7 +132,8 @@ mod tests {
              INSERT INTO waiting VALUES ('wh_1', 'old', 5), ('wh_1', 'young', {now} + 1000000000);
              INSERT INTO trials VALUES ('wh_1', 'old', 0, 1, 5), ('wh_1', 'young', 0, 1, {now} + 1000000000);
              INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
-             INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);"
+             INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);
+             INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5), ('young', 0, 'wh_1', '', {now} + 1000000000);"
         ))
         .unwrap();
         let again = Arc::new(AtomicBool::new(false));
@@ -142,7 +146,9 @@ mod tests {
         sweep.run(&file).unwrap();
         sweep.finish(Ok(()));
         assert!(!again.load(Ordering::Relaxed));
-        for table in ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead", "dead_marks"] {
+        for table in
+            ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead", "dead_marks", "callbacks"]
+        {
             assert_eq!(count(&file, table), 1, "{table}");
         }
         let counted: i64 = file.query_row("SELECT waiting FROM health", [], |row| row.get(0)).unwrap();

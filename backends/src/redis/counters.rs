@@ -74,7 +74,9 @@ impl Counted<'_> {
     /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
     pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.forget)?;
-        for kind in ["gone", "history", "health", "waiting", "trials", "standings", "newest", "newest-until"] {
+        for kind in
+            ["gone", "history", "callbacks", "health", "waiting", "trials", "standings", "newest", "newest-until"]
+        {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
         call.arg(&*self.side.base).arg(values::bound_ms(TOMBSTONE_KEPT));

@@ -44,6 +44,7 @@ scripts! {
     delivery: "guard" "delivery";
     take_request: "guard" "take_request";
     mark_dead: "guard" "mark_dead";
+    keep_callback: "guard" "keep_callback";
 }
 
 impl fmt::Debug for Scripts {

@@ -1,6 +1,7 @@
 //! The store on Redis.
 
 use async_trait::async_trait;
+use dockbell_proto::callback::{Callback, CallbackId};
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -135,6 +136,14 @@ impl Store for RedisStore {
 
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         self.counted().take_request(id).await
+    }
+
+    async fn keep_callback(&self, callback: &Callback) -> Result<Callback, StoreError> {
+        self.counted().keep_callback(callback).await
+    }
+
+    async fn callbacks(&self, of: &[CallbackId]) -> Result<Vec<Option<Callback>>, StoreError> {
+        self.counted().callbacks(of).await
     }
 
     async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! The rules of the store, on the embedded adapter.
 
-use dockbell_testkit::conformance::store::{counters, history, marks, newest, parking, standing, trials, webhooks};
+use dockbell_testkit::conformance::store::{
+    callbacks, counters, history, marks, newest, parking, standing, trials, webhooks,
+};
 
 use crate::harness::EmbeddedStore;
 
@@ -272,4 +274,24 @@ async fn a_mark_is_of_one_letter_and_not_of_its_position() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mark_expires() {
     marks::a_mark_expires(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_callback_stands_and_every_process_sees_it() {
+    callbacks::the_first_callback_stands_and_every_process_sees_it(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callbacks_go_with_their_webhook() {
+    callbacks::callbacks_go_with_their_webhook(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_expires() {
+    callbacks::a_callback_expires(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_callbacks_of_a_webhook_are_kept_than_may() {
+    callbacks::no_more_callbacks_of_a_webhook_are_kept_than_may(&mut EmbeddedStore::open()).await;
 }

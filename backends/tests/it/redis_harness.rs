@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
 use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
+use dockbell_proto::callback::{Callback, CallbackId, CallbackState, Report};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::{StandingChange, StandingWord};
@@ -82,6 +83,13 @@ pub(crate) fn trial(delivery: &Delivery) -> Trial {
     Trial { webhook: delivery.webhook.clone(), attempt: delivery.attempt_id(), until, trickle: 4 }
 }
 
+pub(crate) fn reported(delivery: &Delivery) -> Callback {
+    let report = Report { state: CallbackState::Success, description: None, context: None, target_url: None };
+    let id = CallbackId { delivery: delivery.id.clone(), request: 0 };
+    let (at, until) = (sample::moment(), sample::moment() + Duration::from_hours(24));
+    Callback { id, webhook: delivery.webhook.clone(), report, at, until }
+}
+
 pub(crate) fn change() -> StandingChange {
     StandingChange { at: sample::moment(), standing: StandingWord::Disabled, reason: "by its owner".to_owned() }
 }
@@ -117,6 +125,8 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("delivery", store.delivery(&delivery.id).await.err()),
         ("take_request", store.take_request(&delivery.id).await.err()),
         ("mark_dead", store.mark_dead(&[letter], Decision::Revived).await.err()),
+        ("keep_callback", store.keep_callback(&reported(&delivery)).await.err()),
+        ("callbacks", store.callbacks(&[reported(&delivery).id]).await.err()),
         ("dead_marks", store.dead_marks(&[letter]).await.err()),
     ])
 }

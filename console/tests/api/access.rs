@@ -16,17 +16,17 @@ fn request(method: &Method, path: &str, authorization: Option<&str>) -> Request<
 }
 
 #[tokio::test]
-async fn every_operation_but_the_description_and_the_public_keys_asks_for_the_token() {
+async fn every_operation_but_the_description_public_keys_and_callbacks_asks_for_the_token() {
     let bench = Bench::open();
     let operations = operations(&bench).await;
-    assert_eq!(operations.len(), 24);
+    assert_eq!(operations.len(), 25);
     for (method, path) in operations {
         let answer = bench.send(request(&method, &path, None)).await;
         if path == "/api/v1/openapi.json" {
             assert_eq!(answer.status, 200);
             continue;
         }
-        if path == "/.well-known/webhook-keys/{id}" {
+        if ["/.well-known/webhook-keys/{id}", "/api/v1/callbacks/{id}"].contains(&path.as_str()) {
             assert_eq!(answer.problem(404), "not-found");
             continue;
         }

@@ -38,6 +38,7 @@ async fn the_description_lists_exactly_the_operations() {
         "GET /api/v1/webhooks/{id}",
         "GET /api/v1/webhooks/{id}/standing",
         "PATCH /api/v1/webhooks/{id}",
+        "POST /api/v1/callbacks/{id}",
         "POST /api/v1/dead-letters/discard",
         "POST /api/v1/dead-letters/revive",
         "POST /api/v1/dead-letters/{id}/discard",
@@ -90,7 +91,7 @@ async fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
             let responses = operation["responses"].as_object().unwrap();
             let is_public = operation.get("security").is_some();
             assert_eq!(responses.contains_key("401"), !is_public, "{method} {path}");
-            let public = ["/api/v1/openapi.json", "/.well-known/webhook-keys/{id}"];
+            let public = ["/api/v1/openapi.json", "/.well-known/webhook-keys/{id}", "/api/v1/callbacks/{id}"];
             assert_eq!(is_public, public.contains(&path.as_str()), "{method} {path}");
             for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
                 let described =

@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod callbacks;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod document;

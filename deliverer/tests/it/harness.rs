@@ -28,6 +28,7 @@ use dockbell_deliverer::under_way::UnderWay;
 use dockbell_deliverer::unrecorded::Unrecorded;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::batch::Batch;
+use dockbell_proto::callback::public_url::PublicUrl;
 use dockbell_proto::clock::{Clock, SystemClock};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::ids::DeliveryId;
@@ -59,6 +60,8 @@ pub(crate) struct Told {
     pub(crate) name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers.
     pub(crate) roots: Roots,
+    /// Where receivers report.
+    pub(crate) public_url: Option<PublicUrl>,
 }
 
 impl Default for Told {
@@ -69,7 +72,7 @@ impl Default for Told {
         let policy = Policy { custody, ..Policy::default() };
         let allowed = "127.0.0.0/8";
         let (name_servers, roots) = (Vec::new(), Roots::default());
-        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed, name_servers, roots }
+        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed, name_servers, roots, public_url: None }
     }
 }
 
@@ -154,6 +157,7 @@ impl House {
                 directory: Arc::clone(&directory),
                 policy: targets,
                 transport,
+                public_url: told.public_url,
                 clock: self.clock.clone(),
             },
             settler: Settler {

@@ -1,6 +1,8 @@
 //! The deliverer over the embedded adapter, with a receiver that answers as it is told.
 
 #[cfg(test)]
+mod calling_back;
+#[cfg(test)]
 mod changing;
 #[cfg(test)]
 mod crashing;

@@ -10,6 +10,7 @@ use dockbell_backends::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
     StoreError, Trial,
 };
+use dockbell_proto::callback::{Callback, CallbackId};
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -196,6 +197,14 @@ impl Store for Watched {
 
     async fn take_request(&self, id: &DeliveryId) -> Result<Option<u32>, StoreError> {
         self.present()?.take_request(id).await
+    }
+
+    async fn keep_callback(&self, callback: &Callback) -> Result<Callback, StoreError> {
+        self.present()?.keep_callback(callback).await
+    }
+
+    async fn callbacks(&self, of: &[CallbackId]) -> Result<Vec<Option<Callback>>, StoreError> {
+        self.present()?.callbacks(of).await
     }
 
     async fn mark_dead(&self, letters: &[LetterId], decision: Decision) -> Result<(), StoreError> {

@@ -49,9 +49,8 @@ struct Repository<'a> {
     status: &'static str,
 }
 
-pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp) -> Rendered {
-    let payload =
-        Payload { callback_url: "", push_data: push_data(change), repository: repository(content, first_seen) };
+pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp, callback_url: &str) -> Rendered {
+    let payload = Payload { callback_url, push_data: push_data(change), repository: repository(content, first_seen) };
     let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
     Rendered { headers, body: json(&payload) }
 }

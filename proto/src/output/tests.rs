@@ -28,7 +28,7 @@ fn index() -> Batch {
 }
 
 fn body(format: Format, batch: &Batch) -> Value {
-    let rendered = render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap()).unwrap();
+    let rendered = render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap(), "").unwrap();
     serde_json::from_slice(&rendered.body).unwrap()
 }
 
@@ -63,7 +63,7 @@ fn dockerhub_passes_on_what_a_source_knows() {
 
 #[test]
 fn alin_names_the_tag_in_its_header_and_sums_distinct_blobs() {
-    let rendered = render(Format::Alin, &index(), Timestamp::UNIX_EPOCH).unwrap();
+    let rendered = render(Format::Alin, &index(), Timestamp::UNIX_EPOCH, "").unwrap();
     let header = |name| rendered.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
     assert_eq!(header("x-alin-webhook"), Some("team/app:1.0"));
     assert_eq!(header("user-agent"), Some("WebHook Handler"));
@@ -78,7 +78,7 @@ fn alin_names_the_tag_in_its_header_and_sums_distinct_blobs() {
 fn alin_encodes_names_that_do_not_fit_a_header_and_omits_what_is_too_long() {
     let mut batch = index();
     let header = |batch: &Batch| {
-        render(Format::Alin, batch, Timestamp::UNIX_EPOCH)
+        render(Format::Alin, batch, Timestamp::UNIX_EPOCH, "")
             .unwrap()
             .headers
             .iter()
@@ -117,7 +117,7 @@ fn batch_tells_everything_of_every_change() {
 fn a_delivery_without_a_change_cannot_be_rendered() {
     let mut batch = index();
     batch.changes.clear();
-    assert_eq!(render(Format::Batch, &batch, Timestamp::UNIX_EPOCH), Err(RenderError::Empty));
+    assert_eq!(render(Format::Batch, &batch, Timestamp::UNIX_EPOCH, ""), Err(RenderError::Empty));
 }
 
 #[test]

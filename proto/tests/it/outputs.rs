@@ -45,7 +45,7 @@ pub(crate) fn kept(format: Format) -> Vec<Value> {
 }
 
 pub(crate) fn rendered(format: Format, batch: &Batch) -> Rendered {
-    render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap()).unwrap()
+    render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap(), "").unwrap()
 }
 
 fn written(format: Format, batch: &Batch) -> String {

@@ -1,5 +1,6 @@
 //! The rules of the store.
 
+pub mod callbacks;
 pub mod counters;
 pub mod history;
 pub mod marks;
@@ -80,6 +81,10 @@ pub const RULES: &[&str] = &[
     "a_mark_of_a_dead_letter_is_seen_by_all",
     "a_mark_is_of_one_letter_and_not_of_its_position",
     "a_mark_expires",
+    "the_first_callback_stands_and_every_process_sees_it",
+    "callbacks_go_with_their_webhook",
+    "a_callback_expires",
+    "no_more_callbacks_of_a_webhook_are_kept_than_may",
 ];
 
 /// A store under test, empty at first.
