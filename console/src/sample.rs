@@ -39,13 +39,20 @@ pub(crate) fn delivery(webhook: &Webhook, id: DeliveryId, now: Timestamp) -> Del
     Delivery {
         id,
         webhook: webhook.id.clone(),
-        request: 0,
+        // A person asks for it, and wants to see now what happens, whatever the webhook's standing.
+        request: 1,
         ordinal: 1,
         not_before: None,
         is_parked: false,
         first_at: None,
         content: Arc::new(content),
     }
+}
+
+/// Whether this is such a delivery: no push has an event that follows from the id of its delivery.
+pub(crate) fn is_test(delivery: &Delivery) -> bool {
+    let event = EventId::derived(&[delivery.id.as_str()]);
+    delivery.content.newest().is_some_and(|newest| *newest.event() == event)
 }
 
 /// A repository that the pattern covers. Below a namespace whose name leaves no room it is the namespace.
@@ -99,7 +106,7 @@ mod tests {
 
     use dockbell_proto::message::Message;
     use dockbell_proto::webhook::Format;
-    use dockbell_testkit::sample::{moment, webhook};
+    use dockbell_testkit::sample::{batch, moment, webhook};
 
     #[test]
     fn the_sample_is_covered_by_the_pattern_of_its_webhook() {
@@ -114,6 +121,8 @@ mod tests {
             let webhook = webhook(1, pattern, Format::Batch, "https://receiver.test/");
             let delivery = delivery(&webhook, DeliveryId::from_random([7; 16]), moment());
             assert_eq!(delivery.content.repository.as_str(), repository);
+            assert!(is_test(&delivery));
+            assert!(!is_test(&dockbell_testkit::sample::delivery(&webhook.id, &batch("e", "team/app", &["1"]))));
             let message = Message::Delivery(delivery);
             assert_eq!(Message::decode(&message.encode()).unwrap(), message);
         }

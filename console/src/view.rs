@@ -19,6 +19,8 @@ use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
 
+use crate::sample;
+
 pub use callbacks::CallbackView;
 pub use policy::PolicyView;
 pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
@@ -167,6 +169,9 @@ pub struct DeliveryView {
     /// Its attempts, oldest first; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptView>,
+    /// True if it is a test that a person asked for; left out otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_test: bool,
     /// What its receiver reported of it, by request; left out in lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callbacks: Vec<CallbackView>,
@@ -269,6 +274,7 @@ impl From<DeliveryRecord> for DeliveryView {
             next_at: record.next_at,
             parked_because: record.parked_because,
             attempts: record.attempts.into_iter().map(AttemptView::from).collect(),
+            is_test: sample::is_test(&record.delivery),
             callbacks: Vec::new(),
         }
     }

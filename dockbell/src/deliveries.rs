@@ -129,6 +129,7 @@ pub(crate) fn show(output: &mut impl Write, delivery: &DeliveryView) -> Result<(
         ("last attempt", present::time(delivery.last_at)),
         ("next attempt", present::or_nothing(delivery.next_at.map(present::time))),
         ("parked because", present::or_nothing(delivery.parked_because.as_ref())),
+        ("test", if delivery.is_test { "yes" } else { "no" }.to_owned()),
     ];
     present::fields(output, &fields)?;
     writeln!(output)?;
@@ -142,11 +143,16 @@ pub(crate) fn show(output: &mut impl Write, delivery: &DeliveryView) -> Result<(
             format!("{} ms", attempt.took_ms),
             outcome(attempt),
             verdict(attempt),
-            excerpt.chars().take(EXCERPT_SHOWN).collect(),
+            beginning(excerpt),
         ]
     });
     present::table(output, heads, rows.collect())?;
     show_callbacks(output, &delivery.callbacks)
+}
+
+/// As much of an excerpt as fits a line.
+pub(crate) fn beginning(excerpt: &str) -> String {
+    excerpt.chars().take(EXCERPT_SHOWN).collect()
 }
 
 /// What the receiver reported, if it did.

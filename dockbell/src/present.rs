@@ -53,7 +53,7 @@ pub(crate) fn or_nothing(text: Option<impl ToString>) -> String {
 }
 
 /// Text from elsewhere (an answer's body, a name) on one line, and without what would steer the terminal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     if text.is_empty() {
         return NOTHING.to_owned();
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use dockbell_console::{
-    CreatedWebhook, DeliveryView, NewWebhook, PageView, StandingView, TestAsked, WebhookChange, WebhookView,
+    AttemptView, CreatedWebhook, DeliveryView, NewWebhook, PageView, StandingView, TestAsked, WebhookChange,
+    WebhookView,
 };
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::secret::Secret;
@@ -268,7 +269,7 @@ fn formats() -> PossibleValuesParser {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the parser of an argument returns a Result")]
-fn secret(text: &str) -> Result<Secret, Infallible> {
+pub(crate) fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
 
@@ -290,14 +291,20 @@ async fn test(client: &Client, id: &WebhookId, output: &mut impl Write, json: bo
     let Some(first) = shown.attempts.first() else {
         return Err(CliError::NotAccepted(format!("the attempt of {delivery} is not shown")));
     };
-    let outcome = deliveries::outcome(first);
+    let outcome = format!("{} in {} ms{}", deliveries::outcome(first), first.took_ms, answered(first));
     if first.outcome != "accepted" {
         let verdict = deliveries::verdict(first);
         return Err(CliError::NotAccepted(format!(
             "the test delivery {delivery} was not accepted: {outcome}; {verdict}"
         )));
     }
-    if json { Ok(()) } else { Ok(writeln!(output, "{delivery}: {outcome} in {} ms", first.took_ms)?) }
+    if json { Ok(()) } else { Ok(writeln!(output, "{delivery}: {outcome}")?) }
+}
+
+/// What the receiver answered, as far as it fits the line.
+fn answered(attempt: &AttemptView) -> String {
+    let excerpt = attempt.excerpt.as_deref().map(|excerpt| present::plain(&deliveries::beginning(excerpt)));
+    excerpt.map(|excerpt| format!(", answering {excerpt:?}")).unwrap_or_default()
 }
 
 /// The test delivery as soon as its first attempt is recorded.

@@ -168,7 +168,7 @@ async fn a_test_goes_the_way_of_every_other_delivery() {
     let delivery_id = text(&asked.json()["delivery"]);
 
     let received = bench.next_redelivery().await;
-    assert_eq!(received.id, format!("{delivery_id}/0/1"));
+    assert_eq!(received.id, format!("{delivery_id}/1/1"), "it is a request of a person");
     assert_eq!(received.header("content-type"), Some("application/json"));
     let Message::Delivery(delivery) = Message::decode(&received.body).unwrap() else { panic!("not a delivery") };
     assert_eq!((delivery.id.as_str(), delivery.webhook.as_str()), (delivery_id.as_str(), id.as_str()));
@@ -177,6 +177,12 @@ async fn a_test_goes_the_way_of_every_other_delivery() {
     assert_eq!(content.changes[0].tag.as_str(), "dockbell-test");
     assert_eq!(content.changes[0].pusher.as_deref(), Some("dockbell"));
     received.receipt.ack().await.unwrap();
+    bench.record(&delivery, 200).await;
+    let push = sample::delivery(&delivery.webhook, &sample::batch("e", "team/app", &["1"]));
+    bench.record(&push, 200).await;
+    for (id, is_test) in [(&delivery.id, json!(true)), (&push.id, Value::Null)] {
+        assert_eq!(bench.get(&format!("/api/v1/deliveries/{id}")).await.json()["is_test"], is_test, "{id}");
+    }
 
     bench.patch(&format!("/api/v1/webhooks/{id}"), json!({ "enabled": false })).await;
     let asked = bench.post(&format!("/api/v1/webhooks/{id}/test"), Value::Null).await;
