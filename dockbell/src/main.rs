@@ -5,6 +5,7 @@ mod console;
 mod dead;
 mod deliveries;
 mod demo;
+mod listen;
 mod present;
 mod settings;
 mod tokens;
@@ -63,6 +64,8 @@ enum Command {
     /// Look at what others published to RabbitMQ and nothing was bound to take, and publish it again
     #[command(subcommand)]
     Unrouted(unrouted::Command),
+    /// Receive what webhooks send, show it, and say whether it verifies
+    Listen(listen::Listen),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
 }
@@ -113,6 +116,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             settings()?;
             writeln!(io::stdout(), "the configuration is valid").map_err(Failure::failed)
         }
+        Command::Listen(listen) => listen.run(io::stdout()).await.map_err(Failure::failed),
         Command::Webhooks(command) => {
             command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
