@@ -15,6 +15,8 @@ mod dead;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod failpoints;
 #[cfg(test)]
 mod failpoints_deliverer;

@@ -19,7 +19,8 @@ use crate::payload::header;
 use crate::process::Home;
 
 const DOCUMENT: &str = include_str!("../../../docs/verifying.md");
-const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-tools");
+/// Where other people's libraries are.
+pub(crate) const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-tools");
 
 const ON_NODE: &str = r#"
 const { secret, headers, body } = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -52,7 +53,8 @@ async fn succeeds(mut command: Command, stdin: &str) -> bool {
     output.status.success()
 }
 
-fn given(request: &Recorded, secret: &str) -> String {
+/// A request and a secret, as programs of other languages read them.
+pub(crate) fn given(request: &Recorded, secret: &str) -> String {
     let headers = request.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into()));
     let headers: Map<String, Value> = headers.collect();
     json!({ "secret": secret, "headers": headers, "body": STANDARD.encode(&request.body) }).to_string()
