@@ -2,6 +2,7 @@
 
 pub(crate) mod letters;
 mod members;
+pub(crate) mod options;
 mod policy;
 pub(crate) mod proofs;
 mod reading;
@@ -17,6 +18,7 @@ use dockbell_backends::store::{HistoryQuery, PageRequest};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
+use dockbell_proto::options::Options;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::{Policy, PolicyPatch};
@@ -29,6 +31,7 @@ use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
 use crate::problem::{MemberProblem, Problem};
 use crate::replay::Span;
 use members::Members;
+use options::OptionsChange;
 pub(crate) use policy::PolicyChange;
 pub(crate) use proofs::ProofsDraft;
 
@@ -43,6 +46,7 @@ pub(crate) struct WebhookDraft {
     pub(crate) registry: Option<Registry>,
     pub(crate) url: Secret,
     pub(crate) format: Format,
+    pub(crate) options: Options,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) proofs: ProofsDraft,
     pub(crate) enabled: bool,
@@ -57,6 +61,7 @@ impl WebhookDraft {
         let pattern = members.required("repository", reading::pattern);
         let url = members.required("url", |value| reading::url(value, targets));
         let format = members.required("format", reading::format);
+        let options = members.optional("options", |value| options::new(value, format)).unwrap_or_default();
         let registry = members.optional("registry", reading::registry).flatten();
         let headers = members.optional("headers", reading::headers).unwrap_or_default();
         let proofs = ProofsDraft::read(&mut members);
@@ -65,7 +70,8 @@ impl WebhookDraft {
         members.refuse_the_rest("is not a member of a webhook");
         match (name, pattern, url, format) {
             (Some(name), Some(pattern), Some(url), Some(format)) => {
-                members.finish(Self { name, pattern, registry, url, format, headers, proofs, enabled, policy: own })
+                let policy = own;
+                members.finish(Self { name, pattern, registry, url, format, options, headers, proofs, enabled, policy })
             }
             _ => Err(members.into_problem()),
         }
@@ -81,6 +87,7 @@ impl WebhookDraft {
             registry: self.registry,
             url: self.url,
             format: self.format,
+            options: self.options,
             headers: self.headers,
             proofs,
             enabled: self.enabled,
@@ -95,8 +102,10 @@ impl WebhookDraft {
 /// What is to change of a webhook, as a JSON merge patch (RFC 7396).
 #[derive(Debug)]
 pub(crate) struct PatchDraft {
-    /// Everything but the headers, the proofs and the policy.
+    /// Everything but the options, the headers, the proofs and the policy.
     pub(crate) patch: WebhookPatch,
+    /// What is to change of the options; nothing, if none.
+    pub(crate) options: Option<OptionsChange>,
     /// What is to change of the headers; nothing, if none.
     pub(crate) headers: Option<HeadersPatch>,
     /// What is to change of the proofs.
@@ -124,17 +133,19 @@ impl PatchDraft {
             registry: members.optional("registry", reading::registry),
             url: members.optional("url", |value| reading::url(value, targets)),
             format: members.optional("format", reading::format),
+            options: None,
             headers: None,
             proofs: ProofsPatch::default(),
             enabled: members.optional("enabled", reading::enabled),
             disabled_reason: None,
             policy: None,
         };
+        let options = members.optional("options", options::change);
         let headers = members.optional("headers", reading::headers_patch);
         let proofs = ProofsDraft::read(&mut members);
         let policy = members.optional("policy", policy::change);
         members.refuse_the_rest("is not a member of a webhook that can be changed");
-        members.finish(Self { patch, headers, proofs, policy })
+        members.finish(Self { patch, options, headers, proofs, policy })
     }
 }
 

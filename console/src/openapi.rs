@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, Json};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Array, Content, ContentBuilder, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder,
@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use dockbell_backends::bus::Queue;
 use dockbell_proto::callback::CallbackState;
+use dockbell_proto::options::KNOWN;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::proof::Scheme;
 use dockbell_proto::webhook::Format;
@@ -117,6 +118,27 @@ fn problem_content() -> Content {
 /// The names of the formats.
 pub(crate) fn format_schema() -> Object {
     names(Format::ALL.map(Format::as_str))
+}
+
+/// The options of all formats.
+pub(crate) fn options_schema() -> Object {
+    options(Type::Object.into(), Into::into)
+}
+
+/// A change of them.
+pub(crate) fn options_change_schema() -> Object {
+    let or_null = |kind| SchemaType::from_iter([kind, Type::Null]);
+    options(or_null(Type::Object), or_null)
+}
+
+fn options(schema_type: SchemaType, member: impl Fn(Type) -> SchemaType) -> Object {
+    let mut object = ObjectBuilder::new().schema_type(schema_type);
+    for known in KNOWN {
+        let about = format!("`{}`: {}", known.format.as_str(), known.about);
+        let option = ObjectBuilder::new().schema_type(member(Type::String)).description(Some(about));
+        object = object.property(known.name, option);
+    }
+    object.additional_properties(Some(AdditionalProperties::FreeForm(false))).build()
 }
 
 /// The names of the ways to sign.

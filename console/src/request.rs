@@ -29,6 +29,10 @@ pub struct NewWebhook {
     /// The body that its receiver understands.
     #[schema(schema_with = crate::openapi::format_schema)]
     pub format: String,
+    /// What of what the format leaves open is to be otherwise than by default.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(schema_with = crate::openapi::options_schema, required = false)]
+    pub options: Map<String, Value>,
     /// The one registry it is about; any, if left out or null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
@@ -75,6 +79,11 @@ pub struct WebhookChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::openapi::format_schema, required = false)]
     pub format: Option<String>,
+    /// Options to set, or to be as by default where the value is null. Those left out stay, unless the format is a new
+    /// one; null takes all away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::openapi::options_change_schema, required = false)]
+    pub options: Option<Option<Map<String, Value>>>,
     /// A new registry; null is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use dockbell_backends::store::{AttemptEntry, DeliveryRecord, Health};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::batch::Change;
 use dockbell_proto::outcome::{Outcome, Verdict};
+use dockbell_proto::placeholder::PLACEHOLDERS;
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::Webhook;
 
@@ -61,6 +63,9 @@ pub struct WebhookView {
     /// The body that its receiver gets.
     #[schema(schema_with = crate::openapi::format_schema)]
     pub format: String,
+    /// What its owner chose of what the format leaves open.
+    #[schema(schema_with = crate::openapi::options_schema)]
+    pub options: Map<String, Value>,
     /// The headers that its deliveries carry; the values are masked.
     #[schema(example = json!({ "authorization": "***" }))]
     pub headers: BTreeMap<String, String>,
@@ -233,6 +238,7 @@ impl WebhookView {
             registry: webhook.registry.as_ref().map(ToString::to_string),
             url: masked_url(webhook.url.expose()),
             format: webhook.format.as_str().to_owned(),
+            options: webhook.options.members(),
             headers: webhook.headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect(),
             proofs: ProofsView::new(&webhook.proofs, now),
             enabled: webhook.enabled,
@@ -256,7 +262,11 @@ impl WebhookView {
 /// The URL as it may be shown. It is read under a policy that allows every address: the operator may have
 /// tightened theirs since the webhook was made.
 fn masked_url(url: &str) -> String {
-    TargetUrl::parse(url, &AddressPolicy::permitting_all()).map_or_else(|_| MASK.to_owned(), |url| url.to_string())
+    let Ok(url) = TargetUrl::parse(url, &AddressPolicy::permitting_all()) else { return MASK.to_owned() };
+    // A URL has no braces in its path; its owner typed them.
+    let encoded = |placeholder: &str| placeholder.replace('{', "%7B").replace('}', "%7D");
+    let shown = |url: String, placeholder: &str| url.replace(&encoded(placeholder), placeholder);
+    PLACEHOLDERS.into_iter().fold(url.to_string(), shown)
 }
 
 impl From<DeliveryRecord> for DeliveryView {
@@ -338,6 +348,7 @@ mod tests {
         for (url, shown) in [
             ("https://10.0.0.1/a?token=canary", "https://10.0.0.1/a?token=***"),
             ("http://[::1]:9000/canarycanarycanarycanary", "http://[::1]:9000/***"),
+            ("https://a.test/{repository}/{tag}?tag={tag}", "https://a.test/{repository}/{tag}?tag=***"),
             ("not a url with a canary", "***"),
         ] {
             assert_eq!(masked_url(url), shown);

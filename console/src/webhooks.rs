@@ -16,6 +16,7 @@ use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use crate::draft::options::require_sense;
 use crate::draft::proofs::require_agreement;
 use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery};
 use crate::extract::{IdInPath, JsonObject, QueryMembers};
@@ -57,6 +58,7 @@ async fn create_webhook(
     let key = SigningKey::from_random(console.random());
     let webhook = draft.into_webhook(id, (secret, key), console.clock.now());
     require_agreement(&webhook)?;
+    require_sense(&webhook)?;
     console.store.put_webhook(&webhook).await?;
     tracing::info!(webhook.id = %webhook.id, webhook.pattern = %webhook.pattern, "a webhook was made");
     let location = format!("/api/v1/webhooks/{}", webhook.id);
@@ -114,8 +116,8 @@ async fn read_webhook(
 /// Change a webhook
 ///
 /// The body is a JSON merge patch (RFC 7396): what it leaves out stays. A null `registry` makes it any; a header
-/// whose value is null goes; a member of the policy whose value is null is as for all webhooks. Enabling a webhook
-/// makes it healthy.
+/// whose value is null goes; a member of the policy whose value is null is as for all webhooks, an option as the format
+/// has it by default. With another format the options of the one before go. Enabling a webhook makes it healthy.
 #[utoipa::path(
     patch, path = "/api/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook")),
@@ -135,16 +137,20 @@ async fn change_webhook(
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let PatchDraft { patch, headers, proofs, policy } = PatchDraft::read(body, &console.targets)?;
+    let PatchDraft { patch, options, headers, proofs, policy } = PatchDraft::read(body, &console.targets)?;
     let current = find(&console, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
         require_room(&console, pattern).await?;
     }
+    let format = patch.format.unwrap_or(current.format);
+    let options = options.map(|options| options.apply(&current, format)).transpose()?;
     let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
     let policy = policy.map(|policy| policy.apply(&current.policy, &console.policy)).transpose()?;
     let proofs = proofs.into_patch(SigningKey::from_random(console.random()));
-    let (patch, now) = (WebhookPatch { headers, proofs, policy, ..patch }, console.clock.now());
-    require_agreement(&current.patched(&patch, now))?;
+    let (patch, now) = (WebhookPatch { options, headers, proofs, policy, ..patch }, console.clock.now());
+    let wanted = current.patched(&patch, now);
+    require_agreement(&wanted)?;
+    require_sense(&wanted)?;
     if patch.enabled == Some(true) && !current.enabled {
         // Before it rings: what it failed at was before somebody mended it.
         console.store.reset_health(&id).await?;

@@ -10,6 +10,7 @@ use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::outcome::Outcome;
 use dockbell_proto::output::{Rendered, in_header, render};
+use dockbell_proto::placeholder::{expand, has_placeholder};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, Webhook};
@@ -40,18 +41,23 @@ impl Attempter {
         if !webhook.enabled {
             return Ok(unsent("the webhook is disabled".to_owned()));
         }
-        let url = match TargetUrl::parse(webhook.url.expose(), &self.policy) {
+        let content = &delivery.content;
+        let typed = webhook.url.expose();
+        let url = match TargetUrl::parse(&expand(typed, content), &self.policy) {
             Ok(url) => url,
+            Err(error) if has_placeholder(typed) => {
+                return Ok(unsent(format!("with its placeholders filled in, the {error}")));
+            }
             Err(error) => return Ok(unsent(error.to_string())),
         };
-        let content = &delivery.content;
         let first_seen = if webhook.format.tells_creation() {
             self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
         } else {
             content.opened_at
         };
         let callback_url = self.callback_url(webhook, delivery);
-        let rendered = match render(webhook.format, content, first_seen, callback_url.expose()) {
+        let told = (first_seen, callback_url.expose());
+        let rendered = match render(webhook.format, &webhook.options, content, told) {
             Ok(rendered) => rendered,
             Err(error) => return Ok(unsent(error.to_string())),
         };

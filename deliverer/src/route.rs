@@ -76,7 +76,7 @@ mod tests {
             .collect();
         let ids = || -> Vec<_> { route(&batch, &webhooks).into_iter().map(|(_, delivery)| delivery.id).collect() };
         let distinct: std::collections::HashSet<_> = ids().into_iter().collect();
-        assert_eq!(distinct.len(), 10);
+        assert_eq!(distinct.len(), 14);
         assert_eq!(ids(), ids());
     }
 

@@ -17,6 +17,7 @@ use dockbell_proto::ids::WebhookId;
 use dockbell_proto::message::Message;
 use dockbell_proto::operations::OperatorEvent;
 use dockbell_proto::outcome::Verdict;
+use dockbell_proto::placeholder::has_placeholder;
 use dockbell_proto::policy::Policy;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use jiff::{SignedDuration, Timestamp};
@@ -141,6 +142,8 @@ impl Settler {
         let (id, now) = (&record.delivery.webhook, self.clock.now());
         let found = self.until_done("look up a webhook", || self.directory.webhook(id)).await;
         let Some(webhook) = found.filter(|webhook| webhook.enabled) else { return };
+        // Such a URL is one of many: what is gone is what this delivery was about.
+        let gone = gone.filter(|_| !has_placeholder(webhook.url.expose()));
         let is_hopeless = || health.is_to_be_disabled(&self.policy_of(&webhook).disabling, now);
         let Some(reason) = gone.or_else(|| is_hopeless().then(|| hopeless(health, now))) else { return };
         let patch =

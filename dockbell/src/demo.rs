@@ -60,13 +60,14 @@ fn policy(receiver: SocketAddr) -> Result<AddressPolicy, UpError> {
     Ok(AddressPolicy::new(vec![allowed]))
 }
 
-/// One webhook in each format on everything below `demo`.
+/// One webhook in each format of its own on everything below `demo`.
 async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<String, SigningSecret>, UpError> {
     let mut rng: StdRng = rand::make_rng();
     let mut secrets = HashMap::new();
     let now = house.process.clock.now();
     let demo = |text: &str| UpError::Demo(text.to_owned().into());
-    for format in Format::ALL {
+    // A template would have to be written first, and an empty body says nothing.
+    for format in Format::ALL.into_iter().filter(|format| !matches!(format, Format::Template | Format::Empty)) {
         let (mut id, mut key) = ([0; 16], [0; 32]);
         rng.fill_bytes(&mut id);
         rng.fill_bytes(&mut key);
@@ -79,6 +80,7 @@ async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<Str
             registry: None,
             url: Secret::new(format!("http://{receiver}{path}")),
             format,
+            options: dockbell_proto::options::Options::default(),
             headers: std::collections::BTreeMap::new(),
             proofs: Proofs::v1(secret.clone()),
             enabled: true,

@@ -7,6 +7,7 @@ mod deliveries;
 mod demo;
 mod listen;
 mod present;
+mod preview;
 mod settings;
 mod tokens;
 mod unrouted;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dockbell_process::command::{self, Failure, Flags, flag, load};
+use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::secret::Secret;
 
 use client::Client;
@@ -54,7 +56,7 @@ enum Command {
     Console(Listen),
     /// Manage webhooks
     #[command(subcommand)]
-    Webhooks(webhooks::Command),
+    Webhooks(Box<webhooks::Command>),
     /// Look at deliveries and send them again
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -66,6 +68,8 @@ enum Command {
     Unrouted(unrouted::Command),
     /// Receive what webhooks send, show it, and say whether it verifies
     Listen(listen::Listen),
+    /// Show what a webhook would be sent of an event (on standard input), without sending it
+    Preview(preview::Preview),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
 }
@@ -111,6 +115,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Up(_) => {
             up::House::set_up(settings()?).await.map_err(Failure::failed)?.run().await.map_err(Failure::failed)
+        }
+        Command::Preview(preview) => {
+            preview.run(io::stdin().lock(), &mut io::stdout(), SystemClock.now()).map_err(Failure::failed)
         }
         Command::CheckConfig => {
             settings()?;

@@ -1,7 +1,9 @@
 //! `dockbell webhooks`: setting, listing, changing, removing and testing them.
 
-mod policy;
+pub(crate) mod options;
+pub(crate) mod policy;
 mod proofs;
+mod shown;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -10,10 +12,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use dockbell_console::{
-    AttemptView, CreatedWebhook, DeliveryView, NewWebhook, PageView, StandingView, TestAsked, WebhookChange,
-    WebhookView,
-};
+use dockbell_console::{AttemptView, DeliveryView, NewWebhook, TestAsked, WebhookChange};
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::Format;
@@ -69,6 +68,7 @@ pub(crate) enum Command {
 }
 
 /// A webhook to set.
+#[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
     /// What to call it
@@ -83,6 +83,10 @@ pub(crate) struct Add {
     /// The body that its receiver understands
     #[arg(long, value_parser = formats())]
     format: String,
+    /// An option of the format, such as repo_name=qualified, or source=@FILE for the text of a file; may be given
+    /// several times
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::option)]
+    options: Vec<Member>,
     /// The one registry it is about; any, if left out
     #[arg(long)]
     registry: Option<String>,
@@ -123,9 +127,10 @@ pub(crate) struct Update {
 #[derive(Debug, clap::Args)]
 // Named one by one, because a group does not take in the arguments that are flattened into it.
 #[group(required = true, multiple = true, args = [
-    "name", "repository", "url", "format", "registry", "any_registry", "headers", "removed_headers", "signatures",
+    "name", "repository", "url", "format", "options", "registry", "any_registry", "headers", "removed_headers", "signatures",
     "authorization", "basic", "bearer", "no_authorization", "enable", "disable", "policy", "default_policy",
 ])]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Change {
     /// A new name
@@ -140,6 +145,10 @@ struct Change {
     /// A new format
     #[arg(long, value_parser = formats())]
     format: Option<String>,
+    /// An option of the format to set, such as repo_name=qualified, or source=@FILE for the text of a file; without a
+    /// value it is as by default again
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::option)]
+    options: Vec<Member>,
     /// A new registry
     #[arg(long, conflicts_with = "any_registry")]
     registry: Option<String>,
@@ -184,7 +193,7 @@ impl Command {
         let answer = match &self {
             Self::Test { id } => return test(client, id, output, json).await,
             Self::Standing(standing) => return standing.run(client, output, json).await,
-            Self::Show { id } if !json => return show_with_standing(client, id, output).await,
+            Self::Show { id } if !json => return shown::with_standing(client, id, output).await,
             Self::Add(add) => client.send(Method::POST, &["webhooks"], Some(&add.body())).await?,
             Self::List(list) => list.ask(client).await?,
             Self::Show { id } => client.get(&["webhooks", id.as_str()], &[]).await?,
@@ -199,10 +208,10 @@ impl Command {
             Self::Remove { .. } if json => Ok(()),
             Self::Remove { id } => Ok(writeln!(output, "{id} is removed")?),
             _ if json => Ok(present::json(output, &answer)?),
-            Self::Add(_) => show_made(output, &client.read(&answer)?),
-            Self::Rotate { .. } => show_rotated(output, &client.read(&answer)?),
-            Self::List(_) => show_list(output, client.read(&answer)?),
-            _ => show(output, &client.read(&answer)?),
+            Self::Add(_) => shown::made(output, &client.read(&answer)?),
+            Self::Rotate { .. } => shown::rotated(output, &client.read(&answer)?),
+            Self::List(_) => shown::list(output, client.read(&answer)?),
+            _ => shown::one(output, &client.read(&answer)?),
         }
     }
 }
@@ -214,6 +223,7 @@ impl Add {
             repository: self.repository.clone(),
             url: self.url.expose().to_owned(),
             format: self.format.clone(),
+            options: policy::members(&self.options),
             registry: self.registry.clone(),
             headers: self.headers.iter().map(Header::exposed).collect(),
             signatures: self.proofs.signatures.clone(),
@@ -245,6 +255,7 @@ impl Change {
             repository: self.repository.clone(),
             url: self.url.as_ref().map(|url| url.expose().to_owned()),
             format: self.format.clone(),
+            options: (!self.options.is_empty()).then(|| Some(policy::members(&self.options))),
             registry: if self.any_registry { Some(None) } else { self.registry.clone().map(Some) },
             headers: (!headers.is_empty()).then_some(Some(headers)),
             signatures: (!self.proofs.signatures.is_empty()).then(|| self.proofs.signatures.clone()),
@@ -324,65 +335,6 @@ async fn attempted(client: &Client, delivery: &DeliveryId) -> Result<Value, CliE
         }
         sleep(TEST_LOOK).await;
     }
-}
-
-fn show_list(output: &mut impl Write, page: PageView<WebhookView>) -> Result<(), CliError> {
-    let rows = page.items.into_iter().map(|webhook| {
-        let failures = webhook.health.consecutive_failures.to_string();
-        [webhook.id, webhook.name, webhook.repository, webhook.format, webhook.standing, failures, webhook.url]
-    });
-    present::table(output, ["ID", "NAME", "REPOSITORY", "FORMAT", "STANDING", "FAILURES", "URL"], rows.collect())?;
-    Ok(deliveries::show_next(output, page.next)?)
-}
-
-fn show_made(output: &mut impl Write, made: &CreatedWebhook) -> Result<(), CliError> {
-    let mut fields = fields(&made.webhook);
-    fields.push(("signing secret", made.secret.clone()));
-    present::fields(output, &fields)?;
-    Ok(writeln!(output, "\nKeep the signing secret: it is not shown again.")?)
-}
-
-fn show_rotated(output: &mut impl Write, made: &CreatedWebhook) -> Result<(), CliError> {
-    show_made(output, made)?;
-    Ok(writeln!(output, "{}", proofs::rotated(made))?)
-}
-
-/// Shows a webhook with what changed its standing.
-async fn show_with_standing(client: &Client, id: &WebhookId, output: &mut impl Write) -> Result<(), CliError> {
-    let webhook = client.get(&["webhooks", id.as_str()], &[]).await?;
-    let standing: StandingView = client.read(&client.get(&["webhooks", id.as_str(), "standing"], &[]).await?)?;
-    show(output, &client.read(&webhook)?)?;
-    standing::show_changes(output, standing.changes)
-}
-
-fn show(output: &mut impl Write, webhook: &WebhookView) -> Result<(), CliError> {
-    Ok(present::fields(output, &fields(webhook))?)
-}
-
-fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
-    let headers: Vec<&str> = webhook.headers.keys().map(String::as_str).collect();
-    let mut fields = vec![
-        ("id", webhook.id.clone()),
-        ("name", webhook.name.clone()),
-        ("repository", webhook.repository.clone()),
-        ("registry", webhook.registry.clone().unwrap_or_else(|| "any".to_owned())),
-        ("url", webhook.url.clone()),
-        ("format", webhook.format.clone()),
-        ("headers", headers.join(", ")),
-    ];
-    fields.extend(proofs::fields(&webhook.proofs));
-    fields.extend([
-        ("policy", policy::shown(&webhook.policy)),
-        ("standing", standing::explained(webhook)),
-        ("waiting", webhook.health.waiting.to_string()),
-        ("skipped", webhook.health.skipped.to_string()),
-        ("failures", webhook.health.consecutive_failures.to_string()),
-        ("failing since", present::or_nothing(webhook.health.failing_since.map(present::time))),
-        ("last success", present::or_nothing(webhook.health.succeeded_at.map(present::time))),
-        ("made at", present::time(webhook.created_at)),
-        ("changed at", present::time(webhook.updated_at)),
-    ]);
-    fields
 }
 
 #[cfg(test)]

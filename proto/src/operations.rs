@@ -157,6 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::options::Options;
     use crate::pattern::Pattern;
     use crate::policy::PolicyPatch;
     use crate::proof::Proofs;
@@ -172,6 +173,7 @@ mod tests {
             registry: None,
             url: Secret::new("https://ci.example.com:8443/canary-path?token=canary"),
             format: Format::Batch,
+            options: Options::default(),
             headers: BTreeMap::from([("authorization".to_owned(), Secret::new("canary"))]),
             proofs: Proofs::v1(SigningSecret::from_random([7; 32])),
             enabled: true,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::WebhookId;
 use crate::names::Registry;
+use crate::options::Options;
 use crate::pattern::Pattern;
 use crate::policy::PolicyPatch;
 use crate::proof::{Proofs, ProofsPatch};
@@ -47,11 +48,15 @@ pub enum Format {
     Discord,
     /// A card for Microsoft Teams: all tags that changed in one POST.
     Teams,
+    /// What the owner's own template writes, one POST per tag.
+    Template,
+    /// No body at all, one POST per tag; the URL says what there is to say.
+    Empty,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Dockerhub,
         Self::Alin,
         Self::Batch,
@@ -64,6 +69,8 @@ impl Format {
         Self::Slack,
         Self::Discord,
         Self::Teams,
+        Self::Template,
+        Self::Empty,
     ];
 
     /// The name that the API and the command line use.
@@ -81,6 +88,8 @@ impl Format {
             Self::Slack => "slack",
             Self::Discord => "discord",
             Self::Teams => "teams",
+            Self::Template => "template",
+            Self::Empty => "empty",
         }
     }
 
@@ -104,7 +113,9 @@ impl Format {
             | Self::Keel
             | Self::CloudEvents
             | Self::Distribution
-            | Self::Acr => false,
+            | Self::Acr
+            | Self::Template
+            | Self::Empty => false,
         }
     }
 }
@@ -124,6 +135,8 @@ pub struct Webhook {
     pub url: Secret,
     /// What to POST.
     pub format: Format,
+    /// What its owner chose of what the format leaves open.
+    pub options: Options,
     /// Headers of its owner, by lower-case name.
     pub headers: BTreeMap<String, Secret>,
     /// How attempts prove where they come from.
@@ -157,6 +170,12 @@ impl Webhook {
             registry: patch.registry.unwrap_or_else(|| self.registry.clone()),
             url: patch.url.unwrap_or_else(|| self.url.clone()),
             format: patch.format.unwrap_or(self.format),
+            // Another format leaves other things open.
+            options: match (patch.options, patch.format) {
+                (Some(options), _) => options,
+                (None, Some(format)) if format != self.format => Options::default(),
+                (None, _) => self.options.clone(),
+            },
             headers: patch.headers.unwrap_or_else(|| self.headers.clone()),
             proofs: self.proofs.patched(patch.proofs, now),
             enabled: patch.enabled.unwrap_or(self.enabled),
@@ -183,8 +202,10 @@ pub struct WebhookPatch {
     pub registry: Option<Option<Registry>>,
     /// A new URL.
     pub url: Option<Secret>,
-    /// A new format.
+    /// A new format; the options go with the one before.
     pub format: Option<Format>,
+    /// New options, in place of all.
+    pub options: Option<Options>,
     /// New headers, in place of all.
     pub headers: Option<BTreeMap<String, Secret>>,
     /// What to change of how attempts prove where they come from.
@@ -233,20 +254,27 @@ pub fn owner_headers(headers: &BTreeMap<String, String>) -> Result<BTreeMap<Stri
 }
 
 fn owner_header(name: &str, value: &str) -> Result<(String, Secret), String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || name.len() > 128 || !name.bytes().all(token) {
-        return Err(format!("headers: {name:?} is not a header name"));
-    }
-    let lower = name.to_ascii_lowercase();
-    if DENIED_HEADERS.contains(&lower.as_str()) || DENIED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
-        return Err(format!("headers: {lower} cannot be set by a webhook"));
-    }
+    let lower = header_name(name, &[]).map_err(|problem| format!("headers: {problem}"))?;
     if !is_header_value(value) {
         return Err(format!(
             "headers: the value of {lower} must be visible ASCII, at most {HEADER_VALUE_LIMIT} bytes, without blanks around it"
         ));
     }
     Ok((lower, Secret::new(value)))
+}
+
+/// The lower-case name of a header that a webhook may set; of the denied prefixes these are allowed.
+pub(crate) fn header_name(name: &str, allowed: &[&str]) -> Result<String, String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(token) {
+        return Err(format!("{name:?} is not a header name"));
+    }
+    let lower = name.to_ascii_lowercase();
+    let is_denied = |prefix: &&str| lower.starts_with(*prefix) && !allowed.contains(prefix);
+    if DENIED_HEADERS.contains(&lower.as_str()) || DENIED_PREFIXES.iter().any(is_denied) {
+        return Err(format!("{lower} cannot be set by a webhook"));
+    }
+    Ok(lower)
 }
 
 /// Whether a header of an attempt can have this value: visible ASCII, bounded, without blanks around it.

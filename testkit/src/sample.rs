@@ -7,6 +7,7 @@ use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::event::Event;
 use dockbell_proto::ids::{DeliveryId, EventId, WebhookId};
+use dockbell_proto::options::Options;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::proof::Proofs;
@@ -75,6 +76,7 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         registry: None,
         url: Secret::new(url),
         format,
+        options: Options::default(),
         headers: BTreeMap::new(),
         proofs: Proofs::v1(SigningSecret::from_random([number; 32])),
         enabled: true,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
+use dockbell_proto::options::Options;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::secret::Secret;
@@ -26,6 +27,8 @@ struct Document {
     registry: Option<Registry>,
     url: String,
     format: Format,
+    #[serde(default, skip_serializing_if = "has_none")]
+    options: Options,
     headers: BTreeMap<String, String>,
     secret: String,
     enabled: bool,
@@ -44,6 +47,10 @@ fn is_none(policy: &PolicyPatch) -> bool {
     *policy == PolicyPatch::default()
 }
 
+fn has_none(options: &Options) -> bool {
+    *options == Options::default()
+}
+
 /// The place of a webhook among all.
 pub(super) fn place(webhook: &Webhook) -> String {
     page::place(webhook.created_at, webhook.id.as_str())
@@ -59,6 +66,7 @@ pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
         registry: webhook.registry.clone(),
         url: webhook.url.expose().to_owned(),
         format: webhook.format,
+        options: webhook.options.clone(),
         headers: headers.collect(),
         secret: webhook.proofs.secret.current.expose(),
         enabled: webhook.enabled,
@@ -79,6 +87,7 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         registry: found.registry,
         url: Secret::new(found.url),
         format: found.format,
+        options: found.options,
         headers: found.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         proofs: found.proofs.read(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
         enabled: found.enabled,

@@ -13,6 +13,7 @@ use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::names::Registry;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::pattern::Pattern;
+use dockbell_proto::placeholder::check_placeholders;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::target::TargetUrl;
 use dockbell_proto::webhook::{Format, HEADERS_LIMIT, NAME_LIMIT, owner_headers};
@@ -55,6 +56,7 @@ pub(super) fn url(value: &Value, policy: &AddressPolicy) -> Result<Secret, Strin
     if url.contains(MASK) {
         return Err(format!("url is a masked one ({MASK}); give the whole url, or leave it out to keep it"));
     }
+    check_placeholders(url)?;
     TargetUrl::parse(url, policy).map_err(|error| error.to_string())?;
     Ok(Secret::new(url))
 }

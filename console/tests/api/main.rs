@@ -13,6 +13,7 @@ mod document;
 #[cfg(test)]
 mod letters;
 #[cfg(test)]
+mod options;
 mod policy;
 #[cfg(test)]
 mod problems;

@@ -92,6 +92,24 @@ async fn what_a_receiver_asks_for_is_granted_between_the_step_and_the_longest_st
 }
 
 #[tokio::test]
+async fn what_is_gone_at_a_url_with_a_placeholder_ends_its_delivery_alone() {
+    let house = House::open().await;
+    house.receiver.answer_always_at("/gone/team%2Fapp", Answer::Status(410));
+    let long = format!("/{}{{repository}}", "a".repeat(2040 - house.receiver.url("/").len()));
+    let urls = [house.receiver.url("/gone/{repository}"), house.receiver.url(&long)];
+    let ended = attempt_each(&house, Told::default(), &urls).await;
+    assert_eq!(ended[0].outcome, Outcome::Refused { status: 410, retry_after: None });
+    let Outcome::Blocked { reason } = &ended[1].outcome else { panic!("{:?}", ended[1]) };
+    assert!(reason.contains("placeholders filled in") && reason.contains("longer than"), "{reason}");
+    assert!(house.receiver.requests().iter().any(|request| request.path_and_query == "/gone/team%2Fapp"));
+    for number in [1, 2] {
+        let id = sample::webhook(number, "team/app", Format::Dockerhub, "http://127.0.0.1/").id;
+        let webhook = house.embedded.webhook(&id).await.unwrap().unwrap();
+        assert!(webhook.enabled, "{webhook:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_disables_its_webhook_and_none_beside_it() {
     let house = House::open().await;
     let (gone, refusing) = (Answer::Status(410), Answer::Status(404));

@@ -4,7 +4,7 @@ use dockbell_console::PolicyView;
 use serde_json::{Map, Value};
 
 /// A member and what it is to be.
-pub(super) type Member = (String, Value);
+pub(crate) type Member = (String, Value);
 
 /// Reads `cooldown=5m`. A number is a number, the schedule a list; without a value the member is as for all webhooks.
 /// Whether there is such a member, and what it may be, is for the API to say.
@@ -20,7 +20,7 @@ pub(super) fn member(text: &str) -> Result<Member, &'static str> {
 }
 
 /// The members as the API takes them.
-pub(super) fn members(members: &[Member]) -> Map<String, Value> {
+pub(crate) fn members(members: &[Member]) -> Map<String, Value> {
     members.iter().cloned().collect()
 }
 

@@ -69,7 +69,7 @@ impl Command {
         match self {
             _ if json => Ok(present::json(output, &answer)?),
             Self::Standing { .. } => show_standing(output, client.read(&answer)?),
-            Self::Resume { .. } => super::show(output, &client.read(&answer)?),
+            Self::Resume { .. } => super::shown::one(output, &client.read(&answer)?),
             Self::Replay(_) => show_replayed(output, client.read(&answer)?),
             Self::DiscardSkipped { .. } => {
                 let Discarded { discarded } = client.read(&answer)?;

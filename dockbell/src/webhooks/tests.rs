@@ -119,3 +119,16 @@ fn a_replay_takes_times_and_how_long_ago_they_were() {
     assert!(parse(&["replay", "wh_1", "--since", "yesterday"]).is_err());
     assert!(parse(&["discard-skipped", "wh_1"]).is_ok() && parse(&["resume", "wh_1"]).is_ok());
 }
+
+#[test]
+fn an_option_is_typed_or_read_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("template.json");
+    std::fs::write(&file, "{\"a\": 1}\n").unwrap();
+    let source = format!("source=@{}", file.display());
+    let typed = change(&["--option", "repo_name=qualified", "--option", "host=", "--option", &source]);
+    assert_eq!(typed, json!({ "options": { "repo_name": "qualified", "host": null, "source": "{\"a\": 1}\n" } }));
+    for option in ["repo_name", "source=@/nowhere/at/all"] {
+        assert!(parse(&["update", "wh_1", "--option", option]).is_err(), "{option}");
+    }
+}

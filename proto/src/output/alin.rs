@@ -9,6 +9,18 @@ use super::in_header::in_header;
 use super::{Rendered, json, size};
 use crate::batch::{Batch, Change, config_and_layers};
 use crate::names::Digest;
+use crate::options::{ImageHost, Options, TagHeader};
+
+/// The header that names the tag, unless the owner chose another.
+const TAG_HEADER: &str = "x-alin-webhook";
+/// The others, the same on every POST.
+const HEADERS: [(&str, &str); 5] = [
+    ("user-agent", "WebHook Handler"),
+    ("accept-encoding", "gzip, deflate"),
+    ("accept", "*/*"),
+    ("connection", "keep-alive"),
+    ("content-type", "application/json"),
+];
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -21,9 +33,10 @@ struct Payload<'a> {
     timestamp: Timestamp,
 }
 
-pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+pub(super) fn render(options: &Options, content: &Batch, change: &Change) -> Rendered {
+    let host = options.host.as_ref().map_or(content.registry.as_str(), ImageHost::as_str);
     let payload = Payload {
-        image: format!("{}/{}:{}", content.registry, content.repository, change.tag),
+        image: format!("{host}/{}:{}", content.repository, change.tag),
         image_size: size::of_blobs(change),
         layers: layers(change),
         repository: content.repository.as_str(),
@@ -31,15 +44,10 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
         event: "push",
         timestamp: content.closed_at,
     };
-    let mut headers = vec![
-        ("user-agent", "WebHook Handler".to_owned()),
-        ("accept-encoding", "gzip, deflate".to_owned()),
-        ("accept", "*/*".to_owned()),
-        ("connection", "keep-alive".to_owned()),
-        ("content-type", "application/json".to_owned()),
-    ];
     // A name that does not fit a header must not keep its body from arriving.
-    headers.extend(header_value(content, change).map(|value| ("x-alin-webhook", value)));
+    let name = options.header.as_ref().map_or(TAG_HEADER, TagHeader::as_str);
+    let tag = header_value(content, change).map(|value| (name.to_owned(), value));
+    let headers = HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain(tag).collect();
     Rendered { headers, body: json(&payload) }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::Rendered;
 use crate::batch::{Batch, Change, Child, Superseded};
 use crate::event::{Metadata, Reference};
 use crate::ids::{EventId, SourceName};
@@ -14,7 +14,7 @@ use crate::order::Order;
 const SCHEMA: &str = "dockbell.webhook.batch/1";
 
 #[derive(Serialize)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     schema: &'static str,
     source: &'a SourceName,
     registry: &'a Registry,
@@ -30,7 +30,7 @@ struct Payload<'a> {
 
 /// Every member is always there, so that receivers need not tell absent from null.
 #[derive(Serialize)]
-struct PayloadChange<'a> {
+pub(super) struct PayloadChange<'a> {
     registry: &'a Registry,
     repository: &'a Repository,
     tag: &'a Tag,
@@ -48,7 +48,12 @@ struct PayloadChange<'a> {
 }
 
 pub(super) fn render(content: &Batch) -> Rendered {
-    let payload = Payload {
+    Rendered::json(&payload(content))
+}
+
+/// Everything that is known of a batch.
+pub(super) fn payload(content: &Batch) -> Payload<'_> {
+    Payload {
         schema: SCHEMA,
         source: &content.source,
         registry: &content.registry,
@@ -59,12 +64,11 @@ pub(super) fn render(content: &Batch) -> Rendered {
         order: content.newest(),
         changes: content.changes.iter().map(|change| payload_change(content, change)).collect(),
         metadata: content.metadata.as_deref(),
-    };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&payload) }
+    }
 }
 
-fn payload_change<'a>(content: &'a Batch, change: &'a Change) -> PayloadChange<'a> {
+/// Everything that is known of one of its changes.
+pub(super) fn payload_change<'a>(content: &'a Batch, change: &'a Change) -> PayloadChange<'a> {
     PayloadChange {
         registry: &content.registry,
         repository: &content.repository,

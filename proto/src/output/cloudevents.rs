@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::ids::hash_hex;
 use crate::names::{Digest, Registry, Repository, Tag};
@@ -67,7 +67,5 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
             platforms: change.children.iter().filter_map(|child| child.platform.as_deref()).collect(),
         },
     };
-    let headers =
-        vec![("content-type", "application/cloudevents+json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&event) }
+    Rendered::typed("application/cloudevents+json", json(&event))
 }

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Rendered;
 use super::chat::{Line, Message};
-use super::{Rendered, USER_AGENT, json};
 use crate::batch::{Batch, Change};
 
 /// The longest title that Discord takes, in characters.
@@ -39,8 +39,7 @@ pub(super) fn render(content: &Batch, newest: &Change) -> Rendered {
     let title = escaped(&message.heading);
     let embed = Embed { title, description: lines, url: message.url, timestamp: message.at };
     let payload = Payload { embeds: [embed], allowed_mentions: Mentions { parse: [] } };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&payload) }
+    Rendered::json(&payload)
 }
 
 /// The text with a backslash before each sign of Markdown, as much of it as fits.

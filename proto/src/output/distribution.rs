@@ -96,14 +96,12 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
     let event = Event { surroundings: Some(surroundings), ..event(content, change) };
     let url = manifest_url(content, change);
     let target = Target { url: Some(url), references: references(change), ..event.target };
-    let headers = vec![("content-type", ENVELOPE.to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&Envelope { events: [Event { target, ..event }] }) }
+    Rendered::typed(ENVELOPE, json(&Envelope { events: [Event { target, ..event }] }))
 }
 
 /// The bare event of Azure.
 pub(super) fn render_acr(content: &Batch, change: &Change) -> Rendered {
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", AZURE.to_owned())];
-    Rendered { headers, body: json(&event(content, change)) }
+    Rendered::sent_as(AZURE, "application/json", json(&event(content, change)))
 }
 
 fn event<'a>(content: &'a Batch, change: &'a Change) -> Event<'a> {

@@ -3,6 +3,8 @@
 //! Source: <https://docs.docker.com/docker-hub/repos/manage/webhooks/>, and payloads that Docker Hub sent.
 //! Times and counts are integers: Keel and go-playground/webhooks refuse anything else.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,6 +12,7 @@ use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::event::Metadata;
 use crate::names::Digest;
+use crate::options::{Options, RepoName};
 
 /// Dokploy knows Docker Hub by the beginning of it.
 const USER_AGENT: &str = concat!("Go-http-client/1.1 Dockbell/", env!("CARGO_PKG_VERSION"));
@@ -43,16 +46,21 @@ struct Repository<'a> {
     name: &'a str,
     namespace: &'a str,
     owner: &'a str,
-    repo_name: &'a str,
+    repo_name: Cow<'a, str>,
     repo_url: String,
     star_count: u64,
     status: &'static str,
 }
 
-pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp, callback_url: &str) -> Rendered {
-    let payload = Payload { callback_url, push_data: push_data(change), repository: repository(content, first_seen) };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&payload) }
+pub(super) fn render(
+    options: &Options,
+    content: &Batch,
+    change: &Change,
+    (first_seen, callback_url): (Timestamp, &str),
+) -> Rendered {
+    let payload =
+        Payload { callback_url, push_data: push_data(change), repository: repository(options, content, first_seen) };
+    Rendered::sent_as(USER_AGENT, "application/json", json(&payload))
 }
 
 fn push_data(change: &Change) -> PushData<'_> {
@@ -66,7 +74,7 @@ fn push_data(change: &Change) -> PushData<'_> {
     }
 }
 
-fn repository(content: &Batch, first_seen: Timestamp) -> Repository<'_> {
+fn repository<'a>(options: &Options, content: &'a Batch, first_seen: Timestamp) -> Repository<'a> {
     static UNKNOWN: Metadata = Metadata {
         description: None,
         full_description: None,
@@ -95,9 +103,16 @@ fn repository(content: &Batch, first_seen: Timestamp) -> Repository<'_> {
         name: content.repository.base_name(),
         namespace,
         owner: known.owner.as_deref().unwrap_or(namespace),
-        repo_name: content.repository.as_str(),
+        repo_name: repo_name(options, content),
         repo_url: known.url.clone().unwrap_or_else(composed_url),
         star_count: known.star_count.unwrap_or(0),
         status: "Active",
+    }
+}
+
+fn repo_name<'a>(options: &Options, content: &'a Batch) -> Cow<'a, str> {
+    match options.repo_name.unwrap_or(RepoName::Short) {
+        RepoName::Short => Cow::Borrowed(content.repository.as_str()),
+        RepoName::Qualified => Cow::Owned(format!("{}/{}", content.registry, content.repository)),
     }
 }

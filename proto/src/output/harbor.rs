@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::Rendered;
 use crate::batch::{Batch, Change};
 use crate::names::Digest;
 
@@ -54,8 +54,7 @@ pub(super) fn render(content: &Batch, change: &Change, first_seen: Timestamp) ->
             repository: repository(content, first_seen),
         },
     };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&payload) }
+    Rendered::json(&payload)
 }
 
 fn repository(content: &Batch, first_seen: Timestamp) -> Repository<'_> {

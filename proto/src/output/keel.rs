@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::Rendered;
 use crate::batch::{Batch, Change};
 
 #[derive(Serialize)]
@@ -13,6 +13,5 @@ struct Payload<'a> {
 
 pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
     let name = format!("{}/{}", content.registry, content.repository);
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&Payload { name, tag: change.tag.as_str() }) }
+    Rendered::json(&Payload { name, tag: change.tag.as_str() })
 }

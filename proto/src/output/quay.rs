@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::Rendered;
 use crate::batch::Batch;
 
 #[derive(Serialize)]
@@ -25,6 +25,5 @@ pub(super) fn render(content: &Batch) -> Rendered {
         homepage: format!("https://{}/{}", content.registry, content.repository),
         updated_tags: content.changes.iter().map(|change| change.tag.as_str()).collect(),
     };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: json(&payload) }
+    Rendered::json(&payload)
 }

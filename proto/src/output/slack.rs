@@ -6,8 +6,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Rendered;
 use super::chat::{Line, Message};
-use super::{Rendered, USER_AGENT};
 use crate::batch::{Batch, Change};
 
 #[derive(Serialize)]
@@ -26,8 +26,7 @@ pub(super) fn render(content: &Batch, newest: &Change) -> Rendered {
     let link = format!("<{}|Open the repository>", message.url);
     let link = json!({ "type": "context", "elements": [text("mrkdwn", &link)] });
     let payload = Payload { text: escaped(&message.heading), blocks: vec![heading, listed, link] };
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: super::json(&payload) }
+    Rendered::json(&payload)
 }
 
 fn list(message: &Message) -> String {

@@ -6,8 +6,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Rendered;
 use super::chat::{Line, Message};
-use super::{Rendered, USER_AGENT};
 use crate::batch::{Batch, Change};
 
 #[derive(Serialize)]
@@ -30,8 +30,7 @@ pub(super) fn render(content: &Batch, newest: &Change) -> Rendered {
     });
     let attachment =
         json!({ "contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null, "content": card });
-    let headers = vec![("content-type", "application/json".to_owned()), ("user-agent", USER_AGENT.to_owned())];
-    Rendered { headers, body: super::json(&Payload { r#type: "message", attachments: [attachment] }) }
+    Rendered::json(&Payload { r#type: "message", attachments: [attachment] })
 }
 
 fn listed(line: &Line) -> Value {

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::names::Repository;
+use crate::options::{ImageHost, RepoName, TagHeader};
 
 /// An index of two platforms whose pushes were reported, layer `b` being shared.
 fn index() -> Batch {
@@ -28,7 +29,7 @@ fn index() -> Batch {
 }
 
 fn body(format: Format, batch: &Batch) -> Value {
-    let rendered = render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap(), "").unwrap();
+    let rendered = render(format, &Options::default(), batch, ("2020-01-01T00:00:00Z".parse().unwrap(), "")).unwrap();
     serde_json::from_slice(&rendered.body).unwrap()
 }
 
@@ -63,7 +64,7 @@ fn dockerhub_passes_on_what_a_source_knows() {
 
 #[test]
 fn alin_names_the_tag_in_its_header_and_sums_distinct_blobs() {
-    let rendered = render(Format::Alin, &index(), Timestamp::UNIX_EPOCH, "").unwrap();
+    let rendered = render(Format::Alin, &Options::default(), &index(), (Timestamp::UNIX_EPOCH, "")).unwrap();
     let header = |name| rendered.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
     assert_eq!(header("x-alin-webhook"), Some("team/app:1.0"));
     assert_eq!(header("user-agent"), Some("WebHook Handler"));
@@ -78,7 +79,7 @@ fn alin_names_the_tag_in_its_header_and_sums_distinct_blobs() {
 fn alin_encodes_names_that_do_not_fit_a_header_and_omits_what_is_too_long() {
     let mut batch = index();
     let header = |batch: &Batch| {
-        render(Format::Alin, batch, Timestamp::UNIX_EPOCH, "")
+        render(Format::Alin, &Options::default(), batch, (Timestamp::UNIX_EPOCH, ""))
             .unwrap()
             .headers
             .iter()
@@ -117,7 +118,10 @@ fn batch_tells_everything_of_every_change() {
 fn a_delivery_without_a_change_cannot_be_rendered() {
     let mut batch = index();
     batch.changes.clear();
-    assert_eq!(render(Format::Batch, &batch, Timestamp::UNIX_EPOCH, ""), Err(RenderError::Empty));
+    assert_eq!(
+        render(Format::Batch, &Options::default(), &batch, (Timestamp::UNIX_EPOCH, "")),
+        Err(RenderError::Empty)
+    );
 }
 
 #[test]
@@ -144,4 +148,30 @@ fn quay_names_every_tag_that_changed() {
 #[test]
 fn keel_names_the_image_with_its_registry() {
     assert_eq!(body(Format::Keel, &index()), json!({"name": "hub.test:5000/team/app", "tag": "1.0"}));
+}
+
+#[test]
+fn dockerhub_names_the_registry_where_its_owner_wants_it() {
+    let options = Options { repo_name: Some(RepoName::Qualified), ..Options::default() };
+    let rendered = render(Format::Dockerhub, &options, &index(), (Timestamp::UNIX_EPOCH, "")).unwrap();
+    let payload: Value = serde_json::from_slice(&rendered.body).unwrap();
+    assert_eq!(payload["repository"]["repo_name"], "hub.test:5000/team/app");
+    assert_eq!(payload["repository"]["name"], "app");
+}
+
+#[test]
+fn alin_takes_the_name_of_its_header_and_the_host_of_the_image_from_its_owner() {
+    let options = Options {
+        header: Some(TagHeader::parse("X-Image").unwrap()),
+        host: Some(ImageHost::parse("mirror.test/cache").unwrap()),
+        ..Options::default()
+    };
+    let rendered = render(Format::Alin, &options, &index(), (Timestamp::UNIX_EPOCH, "")).unwrap();
+    assert!(rendered.headers.contains(&("x-image".to_owned(), "team/app:1.0".to_owned())));
+    assert!(!rendered.headers.iter().any(|(name, _)| name == "x-alin-webhook"));
+    let payload: Value = serde_json::from_slice(&rendered.body).unwrap();
+    assert_eq!(
+        (&payload["image"], &payload["repository"]),
+        (&json!("mirror.test/cache/team/app:1.0"), &json!("team/app"))
+    );
 }

@@ -73,7 +73,7 @@ impl Consumer {
 
     fn takes(&self, request: &Rendered) -> Result<(), String> {
         if let Some((name, part)) = self.header {
-            let value = request.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+            let value = request.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
             if !value.is_some_and(|value| value.contains(part)) {
                 return Err(format!("{}: {name} is {value:?}", self.name));
             }

@@ -1,6 +1,10 @@
 //! `docs/formats.md`: its schema and its example describe what the decoder takes.
 
+use dockbell_proto::batch::Batch;
 use dockbell_proto::input::{Headers, InputFormat, decode};
+use dockbell_proto::options::{Options, Source};
+use dockbell_proto::output::render;
+use dockbell_proto::webhook::Format;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = include_str!("../../../docs/formats.md");
@@ -10,6 +14,27 @@ fn block(fence: &str) -> Value {
     let (_, rest) = DOCUMENT.split_once(fence).unwrap();
     let (block, _) = rest.split_once("```").unwrap();
     serde_json::from_str(block).unwrap()
+}
+
+/// The example of a template is one that an owner could save.
+#[test]
+fn the_example_of_a_template_writes_json_whatever_is_known() {
+    let (_, rest) = DOCUMENT.split_once("```jinja\n").unwrap();
+    let source = Source::parse(rest.split_once("```").unwrap().0).unwrap();
+    let options = Options { source: Some(source), ..Options::default() };
+    let mut change = json!({"tag": "1.0", "order": "00001767323045000000-e1", "pushed_at": "2026-01-02T03:04:05Z",
+        "event_ids": ["e1"]});
+    for (pusher, text) in [(None, "somebody pushed team/app:1.0"), (Some("al\"ice"), "al\"ice pushed team/app:1.0")] {
+        change["pusher"] = json!(pusher);
+        let content: Batch = serde_json::from_value(json!({
+            "source": "lab", "registry": "hub.test:5000", "repository": "team/app", "events": 1,
+            "opened_at": "2026-01-02T03:04:05Z", "closed_at": "2026-01-02T03:04:06Z", "changes": [change],
+        }))
+        .unwrap();
+        let rendered = render(Format::Template, &options, &content, (content.opened_at, "")).unwrap();
+        let body: Value = serde_json::from_slice(&rendered.body).unwrap();
+        assert_eq!(body, json!({"text": text, "digest": null, "platforms": 0}));
+    }
 }
 
 fn is_taken(event: &Value) -> bool {

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dockbell_proto::batch::Batch;
+use dockbell_proto::options::Options;
 use dockbell_proto::output::{BODY_LIMIT, Rendered, render};
 use dockbell_proto::webhook::Format;
 use proptest::prelude::*;
@@ -44,8 +45,13 @@ pub(crate) fn kept(format: Format) -> Vec<Value> {
     files.map(|path| body(path).unwrap()).collect()
 }
 
+/// The formats whose bodies are ours to promise: not the owner's own, and not the one without.
+fn promised() -> impl Iterator<Item = Format> {
+    Format::ALL.into_iter().filter(|format| !matches!(format, Format::Template | Format::Empty))
+}
+
 pub(crate) fn rendered(format: Format, batch: &Batch) -> Rendered {
-    render(format, batch, "2020-01-01T00:00:00Z".parse().unwrap(), "").unwrap()
+    render(format, &Options::default(), batch, ("2020-01-01T00:00:00Z".parse().unwrap(), "")).unwrap()
 }
 
 fn written(format: Format, batch: &Batch) -> String {
@@ -61,7 +67,7 @@ fn written(format: Format, batch: &Batch) -> String {
 
 #[test]
 fn every_format_writes_what_it_promised() {
-    for format in Format::ALL {
+    for format in promised() {
         for (name, batch) in samples() {
             let path = folder("outputs").join(format.as_str()).join(VERSION).join(format!("{name}.http"));
             let found = written(format, &batch);
@@ -110,7 +116,7 @@ fn shown(document: &str, format: Format) -> (Vec<&str>, Value) {
 fn the_document_shows_what_each_format_writes() {
     let document = include_str!("../../../docs/formats.md");
     let (_, batch) = samples().into_iter().find(|(name, _)| name == "documented").unwrap();
-    for format in Format::ALL {
+    for format in promised() {
         let written = written(format, &batch);
         let (headers, body) = written.split_once("\n\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap();
@@ -220,7 +226,7 @@ fn numbers(value: &Value) -> Vec<&serde_json::Number> {
 proptest! {
     #[test]
     fn any_batch_is_json_of_bounded_length_whose_numbers_are_integers(batch in batches()) {
-        for format in Format::ALL {
+        for format in promised() {
             let Rendered { headers, body } = rendered(format, &batch);
             prop_assert!(body.len() < BODY_LIMIT);
             let payload: Value = serde_json::from_str(std::str::from_utf8(&body).unwrap()).unwrap();

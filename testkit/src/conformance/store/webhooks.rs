@@ -6,6 +6,7 @@ use std::time::Duration;
 use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest, Parked, Parking, SETTLED_KEPT, Trial};
 use dockbell_proto::health::{StandingChange, StandingWord};
 use dockbell_proto::names::{Registry, Repository};
+use dockbell_proto::options::{Options, TagHeader};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::proof::{Authorization, Proofs, ProofsPatch, Rotation, Scheme, Signatures};
@@ -32,6 +33,7 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
         enabled: false,
         disabled_reason: Some("its receiver answered \"410 Gone\"".to_owned()),
         policy: PolicyPatch { cooldown: Some(Duration::from_millis(1500)), waiting: Some(7), ..PolicyPatch::default() },
+        options: Options { header: TagHeader::parse("x-image").ok(), ..Options::default() },
         proofs: every_proof(),
         updated_at: sample::moment() + Duration::from_micros(7),
         ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
