@@ -1,6 +1,6 @@
 //! What a format leaves open, and what the owner of a webhook chose.
 //!
-//! A new option is a member of [`Options`], an entry of [`KNOWN`] and an arm of [`Options::set`].
+//! A new option is a member of [`Options`], an entry of [`KNOWN`] and an arm of `Options::set`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -86,7 +86,9 @@ fn line(change: &Change) -> Line {
     let mut details = Vec::new();
     details.extend(change.digest.as_ref().map(short));
     details.extend(platforms(change));
-    details.extend(Some(size::of_all(change)).filter(|bytes| *bytes > 0).map(amount));
+    // The size of a manifest alone says nothing of what it names.
+    let is_known = size::of_blobs(change) > 0;
+    details.extend(is_known.then(|| amount(size::of_all(change))));
     Line { tag: change.tag.to_string(), details: details.join(", ") }
 }
 
