@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Rendered, USER_AGENT, json};
+use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::ids::EventId;
 use crate::names::{Digest, Registry, Repository, Tag};
@@ -14,6 +14,8 @@ use crate::names::{Digest, Registry, Repository, Tag};
 const ENVELOPE: &str = "application/vnd.docker.distribution.events.v2+json";
 /// Kargo answers others with an error.
 const AZURE: &str = "AzureContainerRegistry/1.0";
+/// What reported the push, without a version: equal events make equal bodies in every release.
+const REPORTER: &str = "Dockbell";
 
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -119,7 +121,7 @@ fn event<'a>(content: &'a Batch, change: &'a Change) -> Event<'a> {
             tag: &change.tag,
             references: Vec::new(),
         },
-        request: Request { id, host: &content.registry, method: "PUT", useragent: USER_AGENT },
+        request: Request { id, host: &content.registry, method: "PUT", useragent: REPORTER },
         surroundings: None,
     }
 }

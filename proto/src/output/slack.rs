@@ -1,4 +1,5 @@
-//! A message for an incoming webhook of Slack, and of what speaks its language (Mattermost, Rocket.Chat).
+//! A message for an incoming webhook of Slack. Chats that take its payloads but read Markdown and mentions in `text` are
+//! not meant: names are escaped for Slack alone.
 //!
 //! Source: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks> and its *formatting* page: of a text
 //! `&`, `<` and `>` are escaped, and only `<…>` makes a mention. A text of type `plain_text` is not parsed.
