@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_proto::event::Event;
-use dockbell_proto::ids::EventId;
+use dockbell_proto::ids::fingerprint;
 use dockbell_proto::names::{Digest, Registry, Repository, Tag};
 use dockbell_proto::order::Order;
 use jiff::Timestamp;
@@ -103,13 +103,22 @@ impl<S> Pushed<S> {
     }
 }
 
-/// An event among those remembered.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity {
-    key: Arc<Key>,
-    id: EventId,
-    digest: Option<Digest>,
-    tag: Option<Tag>,
+/// An event, or a tag, among those remembered: a hash of its names, for a table of 200,000 names takes as long to grow as
+/// a delivery may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity([u8; 16]);
+
+impl Identity {
+    fn of_event(event: &Event) -> Self {
+        let (digest, tag) = (event.digest.as_ref().map(Digest::as_str), event.tag.as_ref().map(Tag::as_str));
+        // No name is empty.
+        let (digest, tag) = (digest.unwrap_or_default(), tag.unwrap_or_default());
+        Self(fingerprint(&[event.registry.as_str(), event.repository.as_str(), event.id.as_str(), digest, tag]))
+    }
+
+    fn of_tag(key: &Key, tag: &Tag) -> Self {
+        Self(fingerprint(&[key.registry.as_str(), key.repository.as_str(), tag.as_str()]))
+    }
 }
 
 /// Where a remembered event is.
@@ -154,7 +163,7 @@ pub struct Windows<S> {
     deadlines: BTreeSet<(Moment, Arc<Key>)>,
     in_flight: HashMap<u64, InFlight<S>>,
     seen: Recent<Identity, Place>,
-    newest: Recent<(Arc<Key>, Tag), Order>,
+    newest: Recent<Identity, Order>,
     next_number: u64,
     held: usize,
     held_open: usize,
@@ -194,15 +203,10 @@ impl<S> Windows<S> {
     /// Adds an event that adds `size` bytes to a batch, which came at `now`, by the wall clock at `wall`.
     pub fn push(&mut self, event: Event, size: usize, share: S, (now, wall): (Moment, Timestamp)) -> Pushed<S> {
         let key = self.key_of(&event);
-        let identity = Identity {
-            key: Arc::clone(&key),
-            id: event.id.clone(),
-            digest: event.digest.clone(),
-            tag: event.tag.clone(),
-        };
+        let identity = Identity::of_event(&event);
         let share = match self.seen.get(&identity, now).copied() {
             None => share,
-            Some(place) => match self.join(&identity, place, share) {
+            Some(place) => match self.join(&key, place, share) {
                 None => return Pushed::elsewhere(None),
                 Some(share) => return Pushed::elsewhere(Some(share)),
             },
@@ -273,9 +277,9 @@ impl<S> Windows<S> {
     }
 
     /// Lets a repetition share the fate of what it repeats; if that has left, the share is returned.
-    fn join(&mut self, identity: &Identity, place: Place, share: S) -> Option<S> {
+    fn join(&mut self, key: &Key, place: Place, share: S) -> Option<S> {
         let shares = match place {
-            Place::Open => self.open.get_mut(&identity.key).map(|window| &mut window.shares),
+            Place::Open => self.open.get_mut(key).map(|window| &mut window.shares),
             Place::InFlight(number) => self.in_flight.get_mut(&number).map(|in_flight| &mut in_flight.repeated),
             Place::Left => None,
         };
@@ -287,13 +291,13 @@ impl<S> Windows<S> {
     }
 
     /// Whether a newer event of the tag has already left its window. Inside a window order decides later.
-    fn is_stale(&mut self, event: &Event, key: &Arc<Key>, now: Moment) -> bool {
-        let Some(tag) = event.tag.clone() else { return false };
-        self.newest.get(&(Arc::clone(key), tag), now).is_some_and(|newest| event.order() < *newest)
+    fn is_stale(&mut self, event: &Event, key: &Key, now: Moment) -> bool {
+        let Some(tag) = &event.tag else { return false };
+        self.newest.get(&Identity::of_tag(key, tag), now).is_some_and(|newest| event.order() < *newest)
     }
 
     fn add(&mut self, key: &Arc<Key>, arrival: Arrival<S>, (now, wall): (Moment, Timestamp)) {
-        self.seen.insert(arrival.identity.clone(), Place::Open, now);
+        self.seen.insert(arrival.identity, Place::Open, now);
         let window = self.open.entry(Arc::clone(key)).or_insert_with(|| Window {
             number: self.next_number,
             opened: now,
@@ -329,9 +333,9 @@ impl<S> Windows<S> {
         Some(Closed { number, opened_at, opened, events, shares, reason })
     }
 
-    fn raise_newest(&mut self, key: &Arc<Key>, event: &Event, now: Moment) {
-        let Some(tag) = event.tag.clone() else { return };
-        let entry = (Arc::clone(key), tag);
+    fn raise_newest(&mut self, key: &Key, event: &Event, now: Moment) {
+        let Some(tag) = &event.tag else { return };
+        let entry = Identity::of_tag(key, tag);
         let order = event.order();
         if self.newest.get(&entry, now).is_none_or(|newest| *newest < order) {
             self.newest.insert(entry, order, now);

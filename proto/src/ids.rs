@@ -166,13 +166,22 @@ fn prefixed(text: &str, prefix: &str) -> Option<Arc<str>> {
 }
 
 /// 128 bits of SHA-256 over the parts, each preceded by its length so that no two lists run together.
-pub(crate) fn hash_hex(parts: &[&str]) -> String {
+pub fn fingerprint(parts: &[&str]) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hex(hasher.finalize().get(..16).unwrap_or_default())
+    let mut beginning = [0; 16];
+    for (to, from) in beginning.iter_mut().zip(hasher.finalize()) {
+        *to = from;
+    }
+    beginning
+}
+
+/// A [`fingerprint`] as hexadecimal digits.
+pub(crate) fn hash_hex(parts: &[&str]) -> String {
+    hex(&fingerprint(parts))
 }
 
 fn hex(bytes: &[u8]) -> String {
