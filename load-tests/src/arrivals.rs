@@ -33,6 +33,8 @@ pub(crate) struct Summary {
     pub(crate) arrived: usize,
     /// Arrivals per second within the time that is measured, whenever they were due.
     pub(crate) rate: f64,
+    /// Events that were due and had not arrived when that time was over.
+    pub(crate) behind: usize,
     pub(crate) median: Duration,
     /// With what never arrived counted as latest of all.
     pub(crate) p99: Duration,
@@ -81,12 +83,13 @@ impl Arrivals {
             arrived += usize::from(latency.is_some());
         }
         let window = self.plan.warm_up..self.plan.warm_up + self.plan.length;
-        let within = (0..self.first.len()).filter(is_meant).filter_map(|event| self.at(event));
-        let within = within.filter(|at| window.contains(at)).count();
+        let all = || (0..self.first.len()).filter(&is_meant).map(|event| self.at(event));
+        let within = all().flatten().filter(|at| window.contains(at)).count();
+        let behind = all().filter(|at| at.is_none_or(|at| at >= window.end)).count();
         #[expect(clippy::cast_precision_loss, reason = "there are far fewer events than a float counts exactly")]
         let rate = within as f64 / self.plan.length.as_secs_f64();
         let at = |quantile| Duration::from_micros(latencies.value_at_quantile(quantile));
-        Summary { due, arrived, rate, median: at(0.5), p99: at(0.99), longest: at(1.0) }
+        Summary { due, arrived, rate, behind, median: at(0.5), p99: at(0.99), longest: at(1.0) }
     }
 
     /// The latency of the events of the repositories that count, by the second in which they were due: a table (CSV)
@@ -142,7 +145,7 @@ mod tests {
         let arrivals = arrivals();
         arrive(&arrivals, 0..200, Duration::from_millis(100));
         let summary = arrivals.summary(|repository| repository == 0);
-        assert_eq!((summary.due, summary.arrived), (50, 50));
+        assert_eq!((summary.due, summary.arrived, summary.behind), (50, 50, 5), "what was due in the last 100 ms");
         assert!((summary.rate - 50.0).abs() < 1.5, "{summary:?}");
         let is_right = |latency: Duration| latency.abs_diff(Duration::from_millis(100)) < Duration::from_millis(1);
         assert!(is_right(summary.median) && is_right(summary.p99), "{summary:?}");
@@ -155,7 +158,7 @@ mod tests {
         assert!(!arrivals.is_complete(|repository| repository == 0));
         assert!(arrivals.is_complete(|repository| repository == 1));
         let summary = arrivals.summary(|repository| repository == 0);
-        assert_eq!((summary.due, summary.arrived), (50, 45));
+        assert_eq!((summary.due, summary.arrived, summary.behind), (50, 45, 10), "those of the warm-up too");
         assert!(summary.p99 >= LATEST && summary.median < Duration::from_millis(2), "{summary:?}");
     }
 

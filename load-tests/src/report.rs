@@ -18,7 +18,7 @@ pub(crate) fn say(line: &str) {
 /// Prints what came of a run for the repositories that count, and returns it.
 pub(crate) fn tell(name: &str, outcome: &Outcome, counts: impl Fn(usize) -> bool) -> Summary {
     let summary = outcome.arrivals.summary(counts);
-    let Summary { due, arrived, rate, median, p99, longest } = summary;
+    let Summary { due, arrived, rate, median, p99, longest, .. } = summary;
     let lag = outcome.kept.longest_lag;
     let is_late = if lag > LATEST_PUBLISH { ", TOO LATE: the machine is too busy to measure" } else { "" };
     say(&format!(

@@ -47,6 +47,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6);
 const QUIESCE: Duration = Duration::from_mins(5);
 /// The broker's counts are this old at most.
 const COUNTED_EVERY: Duration = Duration::from_secs(6);
+/// How long a kill waits for something that it hits.
+const KILLS_WAIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(200);
 const PROBE: Duration = Duration::from_secs(30);
 
@@ -150,7 +152,8 @@ impl Going {
             let Some(fault) = deck.draw(&mut rng) else { break };
             let from = Instant::now();
             if fault == Fault::KillDeliverer {
-                self.under_way.push(self.sink.under_way());
+                let under_way = self.requests_under_way().await;
+                self.under_way.push(under_way);
             }
             say(&format!("{:>6.1} s: {fault:?}", self.started.elapsed().as_secs_f64()));
             self.stage.suffer(fault, longest, &mut rng).await?;
@@ -158,6 +161,18 @@ impl Going {
             sleep(up_to(LONGEST_PAUSE, &mut rng)).await;
         }
         Ok(())
+    }
+
+    /// How many requests are under way, as soon as some are.
+    async fn requests_under_way(&self) -> usize {
+        let patience = Instant::now() + KILLS_WAIT;
+        loop {
+            let under_way = self.sink.under_way();
+            if under_way > 0 || Instant::now() > patience {
+                return under_way;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Heals everything, waits for what is owed, and collects the evidence.
