@@ -29,6 +29,7 @@ mod standing;
 mod status;
 mod store;
 mod sweep;
+mod told;
 mod trials;
 mod waiting;
 mod webhooks;

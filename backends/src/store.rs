@@ -40,6 +40,8 @@ pub const EXCERPT_LIMIT: usize = 1024;
 pub const ATTEMPTS_SHOWN: u32 = 50;
 /// How many reports of one webhook's receiver are kept; those that expire first go first.
 pub const CALLBACKS_PER_WEBHOOK: u32 = 1000;
+/// How long the digest is remembered that the receiver of a webhook, which wants changes alone, was told of a tag.
+pub const TOLD_KEPT: Duration = Duration::from_hours(30 * 24);
 /// The most entries of one page.
 pub const PAGE_LIMIT: u32 = 100;
 
@@ -139,6 +141,20 @@ pub struct Trial {
     pub until: Timestamp,
     /// How many are made at once while the webhook recovers. While it is suspended, it is one.
     pub trickle: u32,
+}
+
+/// What a delivery says to a receiver that wants changes alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Something new, or something of which it is not sure that the receiver knows it.
+    New,
+    /// What the receiver was last told of each of its tags.
+    Known,
+    /// What is older than that, of each of its tags.
+    Old {
+        /// The latest of what the receiver was told or withheld.
+        by: Order,
+    },
 }
 
 /// A delivery as the history shows it.
@@ -317,6 +333,16 @@ pub trait Store: fmt::Debug + Send + Sync {
         repository: (&Registry, &Repository),
         tags: &[Tag],
     ) -> Result<Vec<Option<Order>>, StoreError>;
+
+    /// Says what a delivery is to a receiver that wants changes alone, by what [`Store::keep_told`] kept of its tags
+    /// within [`TOLD_KEPT`]. If it is new, nothing is known of its tags until it was told: whoever asks meanwhile, with
+    /// whichever digest, is told *new* too. If it is known, older deliveries are old from then on. What a person asked
+    /// for is always new.
+    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError>;
+
+    /// Keeps that the receiver was told of this delivery. Where a later one was told or withheld, nobody knows what the
+    /// receiver has: nothing is known of that tag then. Of a webhook that was removed nothing is kept.
+    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError>;
 
     /// Deliveries, newest first, without their attempts.
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError>;

@@ -1,11 +1,12 @@
 //! What a caller wants a webhook to be, read from JSON and judged as a whole.
 
+pub(crate) mod chain;
 pub(crate) mod letters;
 mod members;
 pub(crate) mod options;
 mod policy;
 pub(crate) mod proofs;
-mod reading;
+pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,8 @@ use serde_json::{Map, Value};
 
 use dockbell_backends::store::{HistoryQuery, PageRequest};
 use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::chain::After;
+use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
 use dockbell_proto::options::Options;
@@ -30,6 +33,7 @@ use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
 
 use crate::problem::{MemberProblem, Problem};
 use crate::replay::Span;
+use chain::AfterChange;
 use members::Members;
 use options::OptionsChange;
 pub(crate) use policy::PolicyChange;
@@ -44,6 +48,8 @@ pub(crate) struct WebhookDraft {
     pub(crate) name: String,
     pub(crate) pattern: Pattern,
     pub(crate) registry: Option<Registry>,
+    pub(crate) filter: Filter,
+    pub(crate) after: Option<After>,
     pub(crate) url: Secret,
     pub(crate) format: Format,
     pub(crate) options: Options,
@@ -63,6 +69,8 @@ impl WebhookDraft {
         let format = members.required("format", reading::format);
         let options = members.optional("options", |value| options::new(value, format)).unwrap_or_default();
         let registry = members.optional("registry", reading::registry).flatten();
+        let filter = members.optional("filter", |value| reading::filter(value, &Filter::default())).unwrap_or_default();
+        let after = members.optional("after", chain::new).flatten();
         let headers = members.optional("headers", reading::headers).unwrap_or_default();
         let proofs = ProofsDraft::read(&mut members);
         let enabled = members.optional("enabled", reading::enabled).unwrap_or(true);
@@ -71,7 +79,21 @@ impl WebhookDraft {
         match (name, pattern, url, format) {
             (Some(name), Some(pattern), Some(url), Some(format)) => {
                 let policy = own;
-                members.finish(Self { name, pattern, registry, url, format, options, headers, proofs, enabled, policy })
+                let told = Self {
+                    name,
+                    pattern,
+                    registry,
+                    filter,
+                    after,
+                    url,
+                    format,
+                    options,
+                    headers,
+                    proofs,
+                    enabled,
+                    policy,
+                };
+                members.finish(told)
             }
             _ => Err(members.into_problem()),
         }
@@ -85,6 +107,8 @@ impl WebhookDraft {
             name: self.name,
             pattern: self.pattern,
             registry: self.registry,
+            filter: self.filter,
+            after: self.after,
             url: self.url,
             format: self.format,
             options: self.options,
@@ -102,8 +126,12 @@ impl WebhookDraft {
 /// What is to change of a webhook, as a JSON merge patch (RFC 7396).
 #[derive(Debug)]
 pub(crate) struct PatchDraft {
-    /// Everything but the options, the headers, the proofs and the policy.
+    /// Everything but what follows.
     pub(crate) patch: WebhookPatch,
+    /// What is to change of the filter; nothing, if none.
+    pub(crate) filter: Option<Value>,
+    /// What is to change of whom it waits for; nothing, if none.
+    pub(crate) after: Option<AfterChange>,
     /// What is to change of the options; nothing, if none.
     pub(crate) options: Option<OptionsChange>,
     /// What is to change of the headers; nothing, if none.
@@ -131,6 +159,8 @@ impl PatchDraft {
             name: members.optional("name", reading::name),
             pattern: members.optional("repository", reading::pattern),
             registry: members.optional("registry", reading::registry),
+            filter: None,
+            after: None,
             url: members.optional("url", |value| reading::url(value, targets)),
             format: members.optional("format", reading::format),
             options: None,
@@ -140,12 +170,15 @@ impl PatchDraft {
             disabled_reason: None,
             policy: None,
         };
+        let filter =
+            members.optional("filter", |value| reading::filter(value, &Filter::default()).map(|_| value.clone()));
+        let after = members.optional("after", chain::change);
         let options = members.optional("options", options::change);
         let headers = members.optional("headers", reading::headers_patch);
         let proofs = ProofsDraft::read(&mut members);
         let policy = members.optional("policy", policy::change);
         members.refuse_the_rest("is not a member of a webhook that can be changed");
-        members.finish(Self { patch, options, headers, proofs, policy })
+        members.finish(Self { patch, filter, after, options, headers, proofs, policy })
     }
 }
 

@@ -39,9 +39,9 @@ pub use problem::{MemberProblem, Problem};
 pub use request::{CallbackReport, NewWebhook, Period, WebhookChange};
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
-    AttemptView, AuthorizationView, CallbackView, ChangeView, CreatedWebhook, DeliveryView, Discarded, HealthView,
-    PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, StandingChangeView, StandingView,
-    TestAsked, WebhookView,
+    AfterView, AttemptView, AuthorizationView, CallbackView, ChangeView, CreatedWebhook, DeliveryView, Discarded,
+    FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed,
+    StandingChangeView, StandingView, TestAsked, WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -65,6 +65,8 @@ pub struct Console {
     pub targets: Arc<AddressPolicy>,
     /// The delivery policy of webhooks that have none of their own.
     pub policy: Policy,
+    /// Whether receivers are told where to report.
+    pub takes_callbacks: bool,
     /// What a caller must present. An empty one lets nobody in.
     pub admin_token: Secret,
     /// Where ids and signing secrets come from: it must be seeded by the operating system.

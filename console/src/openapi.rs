@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use dockbell_backends::bus::Queue;
 use dockbell_proto::callback::CallbackState;
+use dockbell_proto::filter::Kind;
 use dockbell_proto::options::KNOWN;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::proof::Scheme;
@@ -120,6 +121,11 @@ pub(crate) fn format_schema() -> Object {
     names(Format::ALL.map(Format::as_str))
 }
 
+/// The kinds of what is pushed.
+pub(crate) fn kinds_schema() -> Array {
+    Array::new(names(Kind::ALL.map(Kind::as_str)))
+}
+
 /// The options of all formats.
 pub(crate) fn options_schema() -> Object {
     options(Type::Object.into(), Into::into)
@@ -158,7 +164,7 @@ pub(crate) fn outcome_schema() -> Object {
 
 /// The words for verdicts.
 pub(crate) fn verdict_schema() -> Object {
-    names(["delivered", "retry", "dead", "superseded", "skipped", "expired"])
+    names(["delivered", "retry", "dead", "superseded", "unchanged", "skipped", "expired"])
 }
 
 /// The words for how a webhook stands.

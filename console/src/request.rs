@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::view::{AuthorizationView, PolicyView};
+use crate::view::{AfterView, AuthorizationView, FilterView, PolicyView};
 
 /// A webhook to be made.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -36,6 +36,14 @@ pub struct NewWebhook {
     /// The one registry it is about; any, if left out or null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
+    /// Which pushes it is told of; all, if left out.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = FilterView, required = false)]
+    pub filter: Map<String, Value>,
+    /// Whom it waits for; nobody, if left out or null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = AfterView, required = false)]
+    pub after: Option<Map<String, Value>>,
     /// Headers that its deliveries carry, at most 20.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
@@ -88,6 +96,14 @@ pub struct WebhookChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub registry: Option<Option<String>>,
+    /// What is to change of the filter; a null member lets everything through, and so does a null filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FilterView>)]
+    pub filter: Option<Option<Map<String, Value>>>,
+    /// Whom it is to wait for, or how long; null is nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AfterView>)]
+    pub after: Option<Option<Map<String, Value>>>,
     /// Headers to set, or to take away where the value is null. Those left out stay; null takes all away.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, Option<String>>>)]

@@ -1,6 +1,7 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
 mod callbacks;
+mod choice;
 pub(crate) mod letters;
 mod policy;
 mod proofs;
@@ -24,6 +25,7 @@ use dockbell_proto::webhook::Webhook;
 use crate::sample;
 
 pub use callbacks::CallbackView;
+pub use choice::{AfterView, FilterView};
 pub use policy::PolicyView;
 pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
 pub use standing::{Discarded, Replayed, StandingChangeView, StandingView};
@@ -57,6 +59,10 @@ pub struct WebhookView {
     /// The one registry it is about; null is any.
     #[schema(example = "registry.example.com:5000")]
     pub registry: Option<String>,
+    /// Which pushes it is told of.
+    pub filter: FilterView,
+    /// Whom it waits for; null is nobody.
+    pub after: Option<AfterView>,
     /// Where its deliveries go. Values of the query and long parts of the path are masked.
     #[schema(example = "https://ci.example.com/hooks?token=***")]
     pub url: String,
@@ -236,6 +242,8 @@ impl WebhookView {
             name: webhook.name.clone(),
             repository: webhook.pattern.to_string(),
             registry: webhook.registry.as_ref().map(ToString::to_string),
+            filter: (&webhook.filter).into(),
+            after: webhook.after.as_ref().map(Into::into),
             url: masked_url(webhook.url.expose()),
             format: webhook.format.as_str().to_owned(),
             options: webhook.options.members(),
@@ -309,6 +317,7 @@ impl From<AttemptEntry> for AttemptView {
             Verdict::Dead { .. } => ("dead", None),
             Verdict::Superseded { .. } => ("superseded", None),
             Verdict::Skipped { .. } => ("skipped", None),
+            Verdict::Unchanged => ("unchanged", None),
             Verdict::Expired { .. } => ("expired", None),
         };
         Self {

@@ -6,21 +6,24 @@ use axum::Json;
 use axum::extract::State;
 use http::header::LOCATION;
 use http::{HeaderName, StatusCode};
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use dockbell_backends::store::{Page, PageRequest};
+use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use crate::draft::chain::require_reports;
 use crate::draft::options::require_sense;
 use crate::draft::proofs::require_agreement;
-use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery};
+use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery, reading};
 use crate::extract::{IdInPath, JsonObject, QueryMembers};
-use crate::problem::Problem;
+use crate::problem::{MemberProblem, Problem};
 use crate::standing::note_switch;
 use crate::view::{CreatedWebhook, PageView, TestAsked, WebhookView};
 use crate::{Console, NewWebhook, WEBHOOKS_PER_PATTERN, WebhookChange, publish, sample};
@@ -59,6 +62,7 @@ async fn create_webhook(
     let webhook = draft.into_webhook(id, (secret, key), console.clock.now());
     require_agreement(&webhook)?;
     require_sense(&webhook)?;
+    require_reports(&console, &webhook).await?;
     console.store.put_webhook(&webhook).await?;
     tracing::info!(webhook.id = %webhook.id, webhook.pattern = %webhook.pattern, "a webhook was made");
     let location = format!("/api/v1/webhooks/{}", webhook.id);
@@ -117,7 +121,7 @@ async fn read_webhook(
 ///
 /// The body is a JSON merge patch (RFC 7396): what it leaves out stays. A null `registry` makes it any; a header
 /// whose value is null goes; a member of the policy whose value is null is as for all webhooks, an option as the format
-/// has it by default. With another format the options of the one before go. Enabling a webhook makes it healthy.
+/// has it by default, a member of the filter lets everything through. With another format the options of the one before go. Enabling a webhook makes it healthy.
 #[utoipa::path(
     patch, path = "/api/v1/webhooks/{id}", tag = "webhooks",
     params(("id" = String, Path, description = "The webhook")),
@@ -137,20 +141,27 @@ async fn change_webhook(
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let PatchDraft { patch, options, headers, proofs, policy } = PatchDraft::read(body, &console.targets)?;
+    let PatchDraft { patch, filter, after, options, headers, proofs, policy } =
+        PatchDraft::read(body, &console.targets)?;
     let current = find(&console, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
         require_room(&console, pattern).await?;
     }
     let format = patch.format.unwrap_or(current.format);
+    let filter = filter.map(|filter| changed_filter(&filter, &current)).transpose()?;
+    let after = after.map(|after| after.apply(current.after.as_ref())).transpose()?;
+    let is_chained = after.is_some();
     let options = options.map(|options| options.apply(&current, format)).transpose()?;
     let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
     let policy = policy.map(|policy| policy.apply(&current.policy, &console.policy)).transpose()?;
     let proofs = proofs.into_patch(SigningKey::from_random(console.random()));
-    let (patch, now) = (WebhookPatch { options, headers, proofs, policy, ..patch }, console.clock.now());
+    let (patch, now) = (WebhookPatch { filter, after, options, headers, proofs, policy, ..patch }, console.clock.now());
     let wanted = current.patched(&patch, now);
     require_agreement(&wanted)?;
     require_sense(&wanted)?;
+    if is_chained || patch.pattern.is_some() || patch.registry.is_some() {
+        require_reports(&console, &wanted).await?;
+    }
     if patch.enabled == Some(true) && !current.enabled {
         // Before it rings: what it failed at was before somebody mended it.
         console.store.reset_health(&id).await?;
@@ -212,6 +223,11 @@ async fn test_webhook(
     publish::ask_for(&*console.bus, sample::delivery(&webhook, delivery, console.clock.now())).await?;
     tracing::info!(webhook.id = %id, delivery.id = asked.delivery, "a test delivery was asked for");
     Ok((StatusCode::ACCEPTED, Json(asked)))
+}
+
+fn changed_filter(changes: &Value, current: &Webhook) -> Result<Filter, Problem> {
+    reading::filter(changes, &current.filter)
+        .map_err(|problem| Problem::invalid(vec![MemberProblem { member: "filter".to_owned(), problem }]))
 }
 
 pub(crate) async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {

@@ -37,6 +37,13 @@ pub enum Admission {
         /// Why, in words.
         reason: String,
     },
+    /// It waits in the broker for something that is told when it happens, and is looked at at this time.
+    Await {
+        /// When.
+        until: Timestamp,
+        /// For what, in words.
+        reason: String,
+    },
     /// It is not attempted any more.
     End(Outcome, Verdict),
 }

@@ -137,7 +137,7 @@ mod tests {
                 Verdict::Delivered => prop_assert!(matches!(outcome, Outcome::Accepted { .. }), "{:?}", outcome),
                 Verdict::Dead { reason } => prop_assert!(!reason.is_empty()),
                 Verdict::Superseded { .. } => prop_assert_eq!(outcome, superseded()),
-                Verdict::Expired { .. } | Verdict::Skipped { .. } => {
+                Verdict::Expired { .. } | Verdict::Skipped { .. } | Verdict::Unchanged => {
                     prop_assert!(matches!(outcome, Outcome::Withheld { .. }), "{:?}", outcome);
                 }
             }

@@ -1,6 +1,8 @@
 //! The deliverer's loop: consumes batches and waiting deliveries, and works on many at once.
 
+mod chain;
 mod verdict;
+mod wanted;
 mod way;
 mod work;
 

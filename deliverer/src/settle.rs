@@ -131,9 +131,23 @@ impl Settler {
         if let Some(change) = &recorded.change {
             self.tell(id, change).await;
         }
+        if record.verdict == Verdict::Delivered {
+            self.keep_told(record).await;
+        }
         let gone = disables(&record.outcome);
         if recorded.is_first && (gone.is_some() || health.failing_since.is_some()) {
             self.disable_if_due(record, &health, gone).await;
+        }
+    }
+
+    /// Keeps what was told to a receiver that wants changes alone. Without it the next push is news, whatever its digest.
+    async fn keep_told(&self, record: &AttemptRecord) {
+        let webhook = self.directory.webhook(&record.delivery.webhook).await;
+        if !webhook.is_ok_and(|webhook| webhook.is_some_and(|webhook| webhook.filter.only_changed)) {
+            return;
+        }
+        if let Err(error) = self.store.keep_told(&record.delivery).await {
+            self.told("keep what was told", &error, Duration::ZERO);
         }
     }
 
@@ -193,7 +207,11 @@ impl Settler {
         match verdict {
             Verdict::Retry { at } => return self.wait(delivery.retried(*at), *at, is_repeated).await,
             Verdict::Dead { reason } => self.bury(delivery, reason).await,
-            Verdict::Delivered | Verdict::Superseded { .. } | Verdict::Skipped { .. } | Verdict::Expired { .. } => {}
+            Verdict::Delivered
+            | Verdict::Superseded { .. }
+            | Verdict::Unchanged
+            | Verdict::Skipped { .. }
+            | Verdict::Expired { .. } => {}
         }
         None
     }

@@ -50,8 +50,9 @@ pub(crate) fn console(
 ) -> Console {
     let clock = Arc::clone(&process.clock);
     let operators = Operators::new(move |event| operations.tell(event));
-    let Settings { targets, policy, .. } = rules;
-    Console { store, bus, operators, clock, targets, policy, admin_token, rng: Mutex::new(process.fork_rng()) }
+    let Settings { targets, policy, public_url, .. } = rules;
+    let (takes_callbacks, rng) = (public_url.is_some(), Mutex::new(process.fork_rng()));
+    Console { store, bus, operators, clock, targets, policy, takes_callbacks, admin_token, rng }
 }
 
 impl Service {

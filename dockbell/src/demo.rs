@@ -78,6 +78,8 @@ async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<Str
             name: format!("demo {}", format.as_str()),
             pattern: Pattern::parse("demo/*").map_err(|error| demo(&error.to_string()))?,
             registry: None,
+            filter: dockbell_proto::filter::Filter::default(),
+            after: None,
             url: Secret::new(format!("http://{receiver}{path}")),
             format,
             options: dockbell_proto::options::Options::default(),

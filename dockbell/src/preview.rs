@@ -75,7 +75,8 @@ impl Preview {
             Options::default().changed(format, format, &members(&self.options)).map_err(PreviewError::Options)?;
         check_placeholders(self.url.as_deref().unwrap_or_default()).map_err(PreviewError::Url)?;
         let source = InputFormat::parse(&self.source).unwrap_or_default();
-        for (number, content) in contents(format, batches(source, &read(input)?, now)?).iter().enumerate() {
+        let batches = batches(source, &read(input)?, now)?;
+        for (number, content) in contents(format.tags_at_once(&options), &batches).iter().enumerate() {
             let rendered = render(format, &options, content, (content.opened_at, ""))?;
             if number > 0 {
                 writeln!(output, "\n")?;
@@ -124,11 +125,12 @@ fn batches(format: InputFormat, body: &[u8], now: Timestamp) -> Result<Vec<Batch
 }
 
 /// What each POST is about.
-fn contents(format: Format, batches: Vec<Batch>) -> Vec<Batch> {
-    if format.takes_whole_batch() {
-        return batches;
+fn contents(tags_at_once: usize, batches: &[Batch]) -> Vec<Batch> {
+    let mut contents = Vec::new();
+    for batch in batches {
+        contents.extend(batch.changes.chunks(tags_at_once).map(|changes| batch.with(changes.to_vec())));
     }
-    batches.iter().flat_map(|batch| batch.changes.iter().map(|change| batch.only(change))).collect()
+    contents
 }
 
 fn write_rest(output: &mut impl Write, rendered: &Rendered) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! `dockbell webhooks`: setting, listing, changing, removing and testing them.
 
+mod choice;
 pub(crate) mod options;
 pub(crate) mod policy;
 mod proofs;
@@ -90,6 +91,12 @@ pub(crate) struct Add {
     /// The one registry it is about; any, if left out
     #[arg(long)]
     registry: Option<String>,
+    /// Tell it only of these pushes, such as tags=v*, tags=!*-rc*, repositories=team/**, kinds=image (image, index, chart,
+    /// artifact) or only_changed=true; may be given several times
+    #[arg(long = "filter", value_name = "MEMBER=VALUE", value_parser = choice::member)]
+    filter: Vec<Member>,
+    #[command(flatten)]
+    waits: choice::Waits,
     /// A header that its deliveries carry; may be given several times
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<Header>,
@@ -127,8 +134,8 @@ pub(crate) struct Update {
 #[derive(Debug, clap::Args)]
 // Named one by one, because a group does not take in the arguments that are flattened into it.
 #[group(required = true, multiple = true, args = [
-    "name", "repository", "url", "format", "options", "registry", "any_registry", "headers", "removed_headers", "signatures",
-    "authorization", "basic", "bearer", "no_authorization", "enable", "disable", "policy", "default_policy",
+    "name", "repository", "url", "format", "options", "registry", "any_registry", "filter",
+    "no_filter", "after", "within", "no_after", "headers", "removed_headers", "signatures", "authorization", "basic", "bearer", "no_authorization", "enable", "disable", "policy", "default_policy",
 ])]
 #[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -155,6 +162,18 @@ struct Change {
     /// Any registry
     #[arg(long)]
     any_registry: bool,
+    /// A part of the filter to replace, such as tags=v*, given as often as it has values; without a value it lets
+    /// everything through
+    #[arg(long = "filter", value_name = "MEMBER=VALUE", value_parser = choice::member, conflicts_with = "no_filter")]
+    filter: Vec<Member>,
+    /// Tell it of every push
+    #[arg(long)]
+    no_filter: bool,
+    #[command(flatten)]
+    waits: choice::Waits,
+    /// Let it wait for nobody
+    #[arg(long, conflicts_with_all = ["after", "within"])]
+    no_after: bool,
     /// A header to set; the others stay
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<Header>,
@@ -225,6 +244,8 @@ impl Add {
             format: self.format.clone(),
             options: policy::members(&self.options),
             registry: self.registry.clone(),
+            filter: choice::filter(&self.filter),
+            after: self.waits.members(),
             headers: self.headers.iter().map(Header::exposed).collect(),
             signatures: self.proofs.signatures.clone(),
             authorization: self.proofs.authorization(),
@@ -257,6 +278,11 @@ impl Change {
             format: self.format.clone(),
             options: (!self.options.is_empty()).then(|| Some(policy::members(&self.options))),
             registry: if self.any_registry { Some(None) } else { self.registry.clone().map(Some) },
+            filter: match self.filter.as_slice() {
+                [] => self.no_filter.then_some(None),
+                members => Some(Some(choice::filter(members))),
+            },
+            after: if self.no_after { Some(None) } else { self.waits.members().map(Some) },
             headers: (!headers.is_empty()).then_some(Some(headers)),
             signatures: (!self.proofs.signatures.is_empty()).then(|| self.proofs.signatures.clone()),
             authorization: if self.no_authorization { Some(None) } else { self.proofs.authorization().map(Some) },

@@ -55,6 +55,12 @@ impl Batch {
     /// The part of the batch that is about one change.
     #[must_use]
     pub fn only(&self, change: &Change) -> Self {
+        self.with(vec![change.clone()])
+    }
+
+    /// The batch, with these changes in place of its own.
+    #[must_use]
+    pub fn with(&self, changes: Vec<Change>) -> Self {
         Self {
             source: self.source.clone(),
             registry: self.registry.clone(),
@@ -62,7 +68,7 @@ impl Batch {
             opened_at: self.opened_at,
             closed_at: self.closed_at,
             events: self.events,
-            changes: vec![change.clone()],
+            changes,
             metadata: self.metadata.clone(),
             trace: self.trace.clone(),
         }

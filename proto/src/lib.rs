@@ -8,10 +8,12 @@
 pub mod address;
 pub mod batch;
 pub mod callback;
+pub mod chain;
 pub mod clock;
 pub mod credential;
 pub mod delivery;
 pub mod event;
+pub mod filter;
 pub mod health;
 pub mod ids;
 pub mod input;

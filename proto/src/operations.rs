@@ -157,6 +157,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::filter::Filter;
     use crate::options::Options;
     use crate::pattern::Pattern;
     use crate::policy::PolicyPatch;
@@ -171,6 +172,8 @@ mod tests {
             name: "deploy".to_owned(),
             pattern: Pattern::parse("team/*").unwrap(),
             registry: None,
+            filter: Filter::default(),
+            after: None,
             url: Secret::new("https://ci.example.com:8443/canary-path?token=canary"),
             format: Format::Batch,
             options: Options::default(),

@@ -28,6 +28,12 @@ pub struct Options {
     /// `alin`: what stands before the repository in `image`, in place of the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<ImageHost>,
+    /// `cloudevents`: whether all tags that changed come in one POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batched: Option<bool>,
+    /// `distribution`: of which version the envelope is said to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<EnvelopeVersion>,
     /// `template`: what writes the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -48,7 +54,7 @@ pub struct Known {
 }
 
 /// Every option of every format.
-pub const KNOWN: [Known; 5] = [
+pub const KNOWN: [Known; 7] = [
     Known {
         format: Format::Dockerhub,
         name: "repo_name",
@@ -63,6 +69,16 @@ pub const KNOWN: [Known; 5] = [
         format: Format::Alin,
         name: "host",
         about: "what stands before the repository in `image`, in place of the registry",
+    },
+    Known {
+        format: Format::CloudEvents,
+        name: "batched",
+        about: "whether all tags that changed come in one POST, in the batched mode: `true` or `false`, the default",
+    },
+    Known {
+        format: Format::Distribution,
+        name: "version",
+        about: "whose envelope it is said to be by its media type: that of Distribution 3 (`2`, the default) or of Distribution 2 (`1`)",
     },
     Known {
         format: Format::Template,
@@ -84,6 +100,17 @@ pub enum RepoName {
     Short,
     /// With its registry, for receivers that take a name without one for Docker Hub's: `hub.example.com/team/app`.
     Qualified,
+}
+
+/// The version of the envelope of `distribution`, as its media type names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnvelopeVersion {
+    /// What Distribution 2 sends.
+    #[serde(rename = "1")]
+    V1,
+    /// What Distribution 3 sends.
+    #[serde(rename = "2")]
+    V2,
 }
 
 /// The lower-case name of a header that a format may set.
@@ -129,6 +156,8 @@ impl Options {
             (Format::Dockerhub, "repo_name") => self.repo_name = read(name, value, RepoName::parse)?,
             (Format::Alin, "header") => self.header = read(name, value, TagHeader::parse)?,
             (Format::Alin, "host") => self.host = read(name, value, ImageHost::parse)?,
+            (Format::CloudEvents, "batched") => self.batched = read(name, value, truth)?,
+            (Format::Distribution, "version") => self.version = read(name, value, EnvelopeVersion::parse)?,
             (Format::Template, "source") => self.source = read(name, value, Source::parse)?,
             (Format::Template, "content_type") => self.content_type = read(name, value, ContentType::parse)?,
             _ => return Err(unknown(format, name)),
@@ -143,6 +172,20 @@ impl RepoName {
             "short" => Ok(Self::Short),
             "qualified" => Ok(Self::Qualified),
             _ => Err("must be short or qualified".to_owned()),
+        }
+    }
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "must be true or false".to_owned())
+}
+
+impl EnvelopeVersion {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "1" => Ok(Self::V1),
+            "2" => Ok(Self::V2),
+            _ => Err("must be 1 or 2".to_owned()),
         }
     }
 }

@@ -49,7 +49,8 @@ pub enum Outcome {
         /// The latest of them.
         by: Order,
     },
-    /// Nothing was sent, because the webhook is disabled or a bound was reached.
+    /// Nothing was sent, because the webhook is disabled, does not want it, waited for another one in vain, or a bound was
+    /// reached.
     Withheld {
         /// Which of it.
         reason: String,
@@ -163,6 +164,8 @@ pub enum Verdict {
         /// The latest of them.
         by: Order,
     },
+    /// The receiver was last told of the same digest of each of its tags, and wants changes alone.
+    Unchanged,
     /// It was owed while the webhook was disabled; it can be replayed.
     Skipped {
         /// Why the webhook is disabled.
@@ -183,6 +186,7 @@ impl Verdict {
             Self::Retry { .. } => DeliveryState::Retrying,
             Self::Dead { .. } => DeliveryState::Dead,
             Self::Superseded { .. } => DeliveryState::Superseded,
+            Self::Unchanged => DeliveryState::Unchanged,
             Self::Skipped { .. } => DeliveryState::Skipped,
             Self::Expired { .. } => DeliveryState::Expired,
         }
@@ -192,6 +196,7 @@ impl Verdict {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Delivered | Self::Retry { .. } => None,
+            Self::Unchanged => Some("the receiver was last told of the same digest".to_owned()),
             Self::Dead { reason } | Self::Skipped { reason } | Self::Expired { reason } => Some(reason.clone()),
             Self::Superseded { by } => {
                 Some(format!("a later change took its place: event {} of {}", by.event(), by.at()))
@@ -214,6 +219,8 @@ pub enum DeliveryState {
     Dead,
     /// Not sent any more, because later changes took its place.
     Superseded,
+    /// Not sent, because its receiver wants changes alone, and has this digest.
+    Unchanged,
     /// Not sent, because its webhook was disabled.
     Skipped,
     /// Not sent any more, because a bound of custody was reached.
@@ -222,10 +229,19 @@ pub enum DeliveryState {
 
 impl DeliveryState {
     /// Every state.
-    pub const ALL: [Self; 7] =
-        [Self::Delivered, Self::Retrying, Self::Parked, Self::Dead, Self::Superseded, Self::Skipped, Self::Expired];
+    pub const ALL: [Self; 8] = [
+        Self::Delivered,
+        Self::Retrying,
+        Self::Parked,
+        Self::Dead,
+        Self::Superseded,
+        Self::Unchanged,
+        Self::Skipped,
+        Self::Expired,
+    ];
     /// Every state, by the name that the API uses.
-    pub const NAMES: [&str; 7] = ["delivered", "retrying", "parked", "dead", "superseded", "skipped", "expired"];
+    pub const NAMES: [&str; 8] =
+        ["delivered", "retrying", "parked", "dead", "superseded", "unchanged", "skipped", "expired"];
 
     /// The name of the state.
     pub fn as_str(self) -> &'static str {
@@ -235,6 +251,7 @@ impl DeliveryState {
             Self::Parked => "parked",
             Self::Dead => "dead",
             Self::Superseded => "superseded",
+            Self::Unchanged => "unchanged",
             Self::Skipped => "skipped",
             Self::Expired => "expired",
         }
@@ -277,6 +294,7 @@ mod tests {
             (Verdict::Retry { at }, json!({ "kind": "retry", "at": "2026-01-02T03:04:05Z" })),
             (Verdict::Dead { reason: "r".to_owned() }, json!({ "kind": "dead", "reason": "r" })),
             (Verdict::Superseded { by: by() }, json!({ "kind": "superseded", "by": "00001767323045000000-e-2" })),
+            (Verdict::Unchanged, json!({ "kind": "unchanged" })),
             (Verdict::Skipped { reason: "r".to_owned() }, json!({ "kind": "skipped", "reason": "r" })),
             (Verdict::Expired { reason: "r".to_owned() }, json!({ "kind": "expired", "reason": "r" })),
         ]);

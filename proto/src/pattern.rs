@@ -50,6 +50,21 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Whether every repository of `other` is one of these.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Everything, _) => true,
+            (_, Self::Everything) | (Self::Exact(_), Self::Namespace(_)) => false,
+            (Self::Exact(own), Self::Exact(other)) => own == other,
+            (Self::Namespace(_), Self::Exact(repository)) => Self::covering(repository).contains(self),
+            (Self::Namespace(own), Self::Namespace(namespace)) => {
+                own == namespace || Self::covering(namespace).contains(self)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,6 +99,18 @@ mod tests {
         };
         assert_eq!(covering("a/b/c"), ["a/b/c", "a/b/*", "a/*", "*"]);
         assert_eq!(covering("a"), ["a", "*"]);
+    }
+
+    #[test]
+    fn a_pattern_covers_what_has_no_other_repositories() {
+        let covers = |one: &str, other: &str| Pattern::parse(one).unwrap().covers(&Pattern::parse(other).unwrap());
+        for (one, other) in [("*", "*"), ("*", "a/*"), ("a/*", "a/b"), ("a/*", "a/b/*"), ("a/*", "a/*"), ("a", "a")] {
+            assert!(covers(one, other), "{one} covers {other}");
+        }
+        for (one, other) in [("a/*", "*"), ("a/*", "a"), ("a/b", "a/*"), ("a/b/*", "a/*"), ("a", "b"), ("a/*", "ab/c")]
+        {
+            assert!(!covers(one, other), "{one} does not cover {other}");
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::After;
+use crate::filter::Filter;
 use crate::ids::WebhookId;
-use crate::names::Registry;
+use crate::names::{Registry, Repository};
 use crate::options::Options;
 use crate::pattern::Pattern;
 use crate::policy::PolicyPatch;
@@ -17,6 +19,8 @@ use crate::secret::Secret;
 pub const HEADERS_LIMIT: usize = 20;
 /// The longest value of such a header, in bytes.
 pub const HEADER_VALUE_LIMIT: usize = 1024;
+/// The most `CloudEvents` of one POST. The names of each may take 2 KiB, and receivers refuse bodies beyond 1 MiB.
+const BATCHED_EVENTS: usize = 250;
 /// The longest name of a webhook, in bytes.
 pub const NAME_LIMIT: usize = 128;
 
@@ -103,10 +107,16 @@ impl Format {
         matches!(self, Self::Dockerhub | Self::Harbor)
     }
 
-    /// Whether one POST carries the whole batch, rather than one tag of it.
-    pub fn takes_whole_batch(self) -> bool {
+    /// Whether its payload tells receivers where to report what came of it.
+    pub fn takes_callbacks(self) -> bool {
+        self == Self::Dockerhub
+    }
+
+    /// How many tags of a batch one POST carries at most.
+    pub fn tags_at_once(self, options: &Options) -> usize {
         match self {
-            Self::Batch | Self::Quay | Self::Slack | Self::Discord | Self::Teams => true,
+            Self::Batch | Self::Quay | Self::Slack | Self::Discord | Self::Teams => usize::MAX,
+            Self::CloudEvents if options.batched == Some(true) => BATCHED_EVENTS,
             Self::Dockerhub
             | Self::Alin
             | Self::Harbor
@@ -115,7 +125,7 @@ impl Format {
             | Self::Distribution
             | Self::Acr
             | Self::Template
-            | Self::Empty => false,
+            | Self::Empty => 1,
         }
     }
 }
@@ -131,6 +141,10 @@ pub struct Webhook {
     pub pattern: Pattern,
     /// The one registry it is about; any, if none.
     pub registry: Option<Registry>,
+    /// Which of the pushes there it is told of.
+    pub filter: Filter,
+    /// Whose receiver must report success before it is told; nobody's, if none.
+    pub after: Option<After>,
     /// Where to POST. The whole URL is a secret: many tools put a token into it.
     pub url: Secret,
     /// What to POST.
@@ -154,9 +168,9 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Whether it is about this registry.
-    pub fn applies_to(&self, registry: &Registry) -> bool {
-        self.registry.as_ref().is_none_or(|own| own == registry)
+    /// Whether it is about pushes to this repository, of those that its pattern covers.
+    pub fn applies_to(&self, registry: &Registry, repository: &Repository) -> bool {
+        self.registry.as_ref().is_none_or(|own| own == registry) && self.filter.covers(repository)
     }
 
     /// The webhook after `patch`, which was made at `now`.
@@ -168,6 +182,8 @@ impl Webhook {
             name: patch.name.unwrap_or_else(|| self.name.clone()),
             pattern: patch.pattern.unwrap_or_else(|| self.pattern.clone()),
             registry: patch.registry.unwrap_or_else(|| self.registry.clone()),
+            filter: patch.filter.unwrap_or_else(|| self.filter.clone()),
+            after: patch.after.unwrap_or_else(|| self.after.clone()),
             url: patch.url.unwrap_or_else(|| self.url.clone()),
             format: patch.format.unwrap_or(self.format),
             // Another format leaves other things open.
@@ -200,6 +216,10 @@ pub struct WebhookPatch {
     pub pattern: Option<Pattern>,
     /// A new registry; `Some(None)` makes it any.
     pub registry: Option<Option<Registry>>,
+    /// A new filter, in place of all of it.
+    pub filter: Option<Filter>,
+    /// Whom it is to wait for; `Some(None)` is nobody.
+    pub after: Option<Option<After>>,
     /// A new URL.
     pub url: Option<Secret>,
     /// A new format; the options go with the one before.

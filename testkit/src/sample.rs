@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::event::Event;
+use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::{DeliveryId, EventId, WebhookId};
 use dockbell_proto::options::Options;
 use dockbell_proto::pattern::Pattern;
@@ -74,6 +75,8 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         name: format!("webhook {number}"),
         pattern: Pattern::parse(pattern).expect("a valid pattern"),
         registry: None,
+        filter: Filter::default(),
+        after: None,
         url: Secret::new(url),
         format,
         options: Options::default(),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dockbell_proto::callback::{Callback, CallbackId};
+use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -17,14 +18,14 @@ use tokio::sync::broadcast;
 
 use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Notice, Page, PageRequest, Parked, Parking, Recorded,
-    Store, StoreError, Trial,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Notice, Page, PageRequest, Parked, Parking,
+    Recorded, Store, StoreError, Trial,
 };
 
 use super::park::{Note, park};
 use super::record::{Entry, record};
 use super::status::Failure;
-use super::{Embedded, callbacks, history, marks, newest, repositories, settled, standing, trials, webhooks};
+use super::{Embedded, callbacks, history, marks, newest, repositories, settled, standing, told, trials, webhooks};
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
@@ -199,6 +200,16 @@ impl Store for Embedded {
         let (webhook, registry, repository) = (webhook.clone(), registry.clone(), repository.clone());
         let (tags, now) = (tags.to_vec(), self.kept.now());
         self.look(move |file| newest::of(file, &webhook, (&registry, &repository), &tags, now)).await
+    }
+
+    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
+        let (delivery, kept) = (delivery.clone(), self.kept.clone());
+        Ok(self.writer.write(move |file| told::claim(file, &delivery, kept.now()), |_| ()).await?)
+    }
+
+    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        let (delivery, kept) = (delivery.clone(), self.kept.clone());
+        Ok(self.writer.write(move |file| told::keep_told(file, &delivery, kept.now()), |()| ()).await?)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

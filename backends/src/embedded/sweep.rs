@@ -33,6 +33,9 @@ const MARKS: &str = "DELETE FROM dead_marks WHERE (position, died_at) IN
 const CALLBACKS: &str = "DELETE FROM callbacks WHERE (delivery, request) IN
     (SELECT delivery, request FROM callbacks WHERE expires_at <= ?1 LIMIT ?2)";
 
+const TOLD: &str = "DELETE FROM told WHERE (webhook, registry, repository, tag) IN
+    (SELECT webhook, registry, repository, tag FROM told WHERE expires_at <= ?1 LIMIT ?2)";
+
 /// How long and how much is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
@@ -85,6 +88,7 @@ impl Write for Sweep {
             (DEAD, kept.dead_until()),
             (MARKS, now),
             (CALLBACKS, now),
+            (TOLD, now),
         ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
@@ -121,7 +125,7 @@ mod tests {
         let kept = Kept { clock: Arc::new(SystemClock), limits: EmbeddedLimits::default() };
         let now = kept.now();
         file.execute_batch(&format!(
-            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0, NULL, '{{}}', '{{}}', '{{}}');
+            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0, NULL, '{{}}', '{{}}', '{{}}', '{{}}', 'null');
              WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {STEP} + 10)
              INSERT INTO settled SELECT 'old' || i, 0, 1, '', 5 FROM n;
              INSERT INTO settled VALUES ('young', 0, 1, '', {now} + 1000000000);
@@ -133,6 +137,7 @@ mod tests {
              INSERT INTO trials VALUES ('wh_1', 'old', 0, 1, 5), ('wh_1', 'young', 0, 1, {now} + 1000000000);
              INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
              INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);
+             INSERT INTO told VALUES ('wh_1', 'r', 'a', 'old', '', NULL, 5), ('wh_1', 'r', 'a', 'young', '', NULL, {now} + 1000000000);
              INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5), ('young', 0, 'wh_1', '', {now} + 1000000000);"
         ))
         .unwrap();
@@ -146,9 +151,18 @@ mod tests {
         sweep.run(&file).unwrap();
         sweep.finish(Ok(()));
         assert!(!again.load(Ordering::Relaxed));
-        for table in
-            ["settled", "newest", "waiting", "trials", "deliveries", "attempts", "dead", "dead_marks", "callbacks"]
-        {
+        for table in [
+            "settled",
+            "newest",
+            "waiting",
+            "trials",
+            "deliveries",
+            "attempts",
+            "dead",
+            "dead_marks",
+            "callbacks",
+            "told",
+        ] {
             assert_eq!(count(&file, table), 1, "{table}");
         }
         let counted: i64 = file.query_row("SELECT waiting FROM health", [], |row| row.get(0)).unwrap();

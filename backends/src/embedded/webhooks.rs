@@ -17,17 +17,18 @@ use super::page::{self, Place};
 use super::rows;
 
 const COLUMNS: &str = "id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at,
-    disabled_reason, policy, proofs, options";
+    disabled_reason, policy, proofs, options, filter, chain";
 
 /// Makes or replaces a webhook, and says which patterns it had before and has now. Its health and history
 /// stay, which a plain REPLACE would remove.
 pub(super) fn put(file: &Connection, webhook: &Webhook) -> rusqlite::Result<Vec<Pattern>> {
     let before = find(file, &webhook.id)?.map(|before| before.pattern);
     let sql = format!(
-        "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+        "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+         ?16, ?17)
          ON CONFLICT (id) DO UPDATE SET name = ?2, pattern = ?3, registry = ?4, url = ?5, format = ?6, headers = ?7,
          secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11, disabled_reason = ?12, policy = ?13,
-         proofs = ?14, options = ?15"
+         proofs = ?14, options = ?15, filter = ?16, chain = ?17"
     );
     let headers: BTreeMap<&str, &str> =
         webhook.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
@@ -47,6 +48,8 @@ pub(super) fn put(file: &Connection, webhook: &Webhook) -> rusqlite::Result<Vec<
         rows::json_column(&webhook.policy)?,
         rows::json_column(&KeptProofs::of(&webhook.proofs))?,
         rows::json_column(&webhook.options)?,
+        rows::json_column(&webhook.filter)?,
+        rows::json_column(&webhook.after)?,
     ])?;
     let now = webhook.pattern.clone();
     Ok(before.into_iter().filter(|before| *before != now).chain([now.clone()]).collect())
@@ -115,6 +118,8 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<Webhook> {
         url: Secret::new(row.get::<_, String>(4)?),
         format: rows::parsed(row, 5, |name| Format::parse(name).ok_or_else(|| format!("{name} is no format")))?,
         options: rows::json(row, 14)?,
+        filter: rows::json(row, 15)?,
+        after: rows::json(row, 16)?,
         headers: headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
         proofs: rows::parsed(row, 7, |secret| kept.read(secret))?,
         enabled: row.get(8)?,

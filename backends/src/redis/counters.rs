@@ -74,9 +74,19 @@ impl Counted<'_> {
     /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
     pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.forget)?;
-        for kind in
-            ["gone", "history", "callbacks", "health", "waiting", "trials", "standings", "newest", "newest-until"]
-        {
+        for kind in [
+            "gone",
+            "history",
+            "callbacks",
+            "health",
+            "waiting",
+            "trials",
+            "standings",
+            "newest",
+            "newest-until",
+            "told",
+            "told-until",
+        ] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
         call.arg(&*self.side.base).arg(values::bound_ms(TOMBSTONE_KEPT));
@@ -132,6 +142,6 @@ pub(super) fn orders(content: &Batch) -> Vec<(String, String)> {
 }
 
 /// Names have no blanks, so they cannot run into each other.
-fn field(registry: &Registry, repository: &Repository, tag: &Tag) -> String {
+pub(super) fn field(registry: &Registry, repository: &Repository, tag: &Tag) -> String {
     format!("{registry} {repository} {tag}")
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dockbell_proto::chain::After;
+use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::Registry;
 use dockbell_proto::options::Options;
@@ -25,6 +27,10 @@ struct Document {
     pattern: Pattern,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     registry: Option<Registry>,
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    filter: Filter,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<After>,
     url: String,
     format: Format,
     #[serde(default, skip_serializing_if = "has_none")]
@@ -64,6 +70,8 @@ pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
         name: webhook.name.clone(),
         pattern: webhook.pattern.clone(),
         registry: webhook.registry.clone(),
+        filter: webhook.filter.clone(),
+        after: webhook.after.clone(),
         url: webhook.url.expose().to_owned(),
         format: webhook.format,
         options: webhook.options.clone(),
@@ -85,6 +93,8 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         name: found.name,
         pattern: found.pattern,
         registry: found.registry,
+        filter: found.filter,
+        after: found.after,
         url: Secret::new(found.url),
         format: found.format,
         options: found.options,

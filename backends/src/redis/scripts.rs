@@ -45,6 +45,8 @@ scripts! {
     take_request: "guard" "take_request";
     mark_dead: "guard" "mark_dead";
     keep_callback: "guard" "keep_callback";
+    claim_news: "guard" "told" "claim_news";
+    keep_told: "guard" "told" "keep_told";
 }
 
 impl fmt::Debug for Scripts {

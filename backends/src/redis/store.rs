@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use dockbell_proto::callback::{Callback, CallbackId};
+use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -14,8 +15,8 @@ use tokio::sync::broadcast;
 
 use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
-    StoreError, Trial,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Page, PageRequest, Parked, Parking, Recorded,
+    Store, StoreError, Trial,
 };
 
 use super::RedisStore;
@@ -124,6 +125,14 @@ impl Store for RedisStore {
         tags: &[Tag],
     ) -> Result<Vec<Option<Order>>, StoreError> {
         self.counted().newest(webhook, repository, tags).await
+    }
+
+    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
+        self.counted().claim_news(delivery).await
+    }
+
+    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        self.counted().keep_told(delivery).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

@@ -127,6 +127,8 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("mark_dead", store.mark_dead(&[letter], Decision::Revived).await.err()),
         ("keep_callback", store.keep_callback(&reported(&delivery)).await.err()),
         ("callbacks", store.callbacks(&[reported(&delivery).id]).await.err()),
+        ("claim_news", store.claim_news(&delivery).await.err()),
+        ("keep_told", store.keep_told(&delivery).await.err()),
         ("dead_marks", store.dead_marks(&[letter]).await.err()),
     ])
 }

@@ -1,7 +1,7 @@
 //! The rules of the store, on Redis.
 
 use dockbell_testkit::conformance::store::{
-    callbacks, counters, history, marks, newest, parking, standing, trials, webhooks,
+    callbacks, counters, history, marks, newest, parking, standing, told, trials, webhooks,
 };
 
 use crate::redis_harness::RedisStores;
@@ -294,4 +294,34 @@ async fn a_callback_expires() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_callbacks_of_a_webhook_are_kept_than_may() {
     callbacks::no_more_callbacks_of_a_webhook_are_kept_than_may(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_digest_is_known_once_it_was_told_until_another_is_under_way() {
+    told::a_digest_is_known_once_it_was_told_until_another_is_under_way(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_than_what_was_told_or_withheld_is_old() {
+    told::what_is_older_than_what_was_told_or_withheld_is_old(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_after_a_later_one_leaves_nothing_known() {
+    told::what_is_told_after_a_later_one_leaves_nothing_known(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_new_if_one_of_its_tags_is() {
+    told::a_batch_is_new_if_one_of_its_tags_is(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_asked_for_is_always_new() {
+    told::what_a_person_asked_for_is_always_new(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_is_forgotten_in_time_and_with_its_webhook() {
+    told::what_was_told_is_forgotten_in_time_and_with_its_webhook(&mut RedisStores::open().await).await;
 }

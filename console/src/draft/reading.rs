@@ -9,6 +9,7 @@ use dockbell_backends::bus::Queue;
 use dockbell_backends::store::PAGE_LIMIT;
 use dockbell_backends::store::marks::Decision;
 use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::names::Registry;
 use dockbell_proto::outcome::DeliveryState;
@@ -47,6 +48,15 @@ pub(super) fn registry(value: &Value) -> Result<Option<Registry>, String> {
     match value {
         Value::Null => Ok(None),
         value => Registry::parse(text("registry", value)?).map(Some).map_err(|error| error.to_string()),
+    }
+}
+
+/// The filter after a change; `null` lets everything through.
+pub(crate) fn filter(value: &Value, current: &Filter) -> Result<Filter, String> {
+    match value {
+        Value::Null => Ok(Filter::default()),
+        Value::Object(changes) => current.changed(changes),
+        _ => Err("filter must be an object".to_owned()),
     }
 }
 

@@ -45,6 +45,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn open() -> Self {
+        Self::open_where(true)
+    }
+
+    /// Where the operator has set no public URL.
+    pub(crate) fn open_without_callbacks() -> Self {
+        Self::open_where(false)
+    }
+
+    fn open_where(takes_callbacks: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(moment()));
         let time: Arc<dyn Clock> = clock.clone();
@@ -58,6 +67,7 @@ impl Bench {
             clock: time,
             targets: Arc::new(AddressPolicy::default()),
             policy: Policy::default(),
+            takes_callbacks,
             admin_token: Secret::new(TOKEN),
             rng: Mutex::new(StdRng::seed_from_u64(7)),
         });

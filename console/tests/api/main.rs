@@ -7,6 +7,8 @@ mod bench;
 #[cfg(test)]
 mod callbacks;
 #[cfg(test)]
+mod choosing;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod document;

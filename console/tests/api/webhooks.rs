@@ -49,7 +49,7 @@ async fn a_webhook_is_shown_masked_with_its_health() {
     let made = bench.post("/api/v1/webhooks", given).await.json();
     let shown = bench.get(&format!("/api/v1/webhooks/{}", text(&made["id"]))).await.json();
     let expected = json!({
-        "id": made["id"], "name": "deploy", "repository": "team/app", "registry": "hub.test:5000",
+        "id": made["id"], "name": "deploy", "repository": "team/app", "registry": "hub.test:5000", "filter": {}, "after": null,
         "url": "https://ci.test/hooks?token=***", "format": "dockerhub", "options": {}, "headers": { "authorization": "***" },
         "signatures": ["v1"], "authorization": null, "public_keys": [], "older_secrets_until": null, "enabled": false, "created_at": sample::moment(), "updated_at": sample::moment(),
         "disabled_reason": null, "standing": "disabled", "suspended_until": null, "policy": {},

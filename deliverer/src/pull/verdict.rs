@@ -189,6 +189,7 @@ impl Deliverer {
             Verdict::Superseded { by } => {
                 tracing::debug!(attempt.ordinal = ordinal, order = %by, "a delivery is not sent: it is superseded");
             }
+            Verdict::Unchanged => tracing::debug!("a delivery is not sent: the receiver has its digest"),
             Verdict::Skipped { reason } => tracing::debug!(reason, "a delivery is skipped"),
             Verdict::Expired { reason } => {
                 tracing::warn!(delivery.id = %delivery, webhook.id = %webhook, reason, "a delivery expired");

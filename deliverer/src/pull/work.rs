@@ -11,19 +11,15 @@ use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::later;
 use dockbell_proto::message::Message;
-use dockbell_proto::names::Tag;
-use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::way::Way;
 use super::{Deliverer, Surroundings};
 use crate::gate::{Admission, BUSY, Caller, LONGEST_BUSY, admit, expired, spread};
 use crate::lane::{Kind, NoPlace};
-use crate::newest::superseded_by;
 use crate::route::route;
 
 /// A batch that comes so long after it was closed may have been published again meanwhile.
@@ -36,7 +32,7 @@ pub(super) struct Owed<'a> {
     /// Whether its message may have been handed out, or published, before.
     pub(super) maybe_repeated: bool,
     /// Whether it waited before.
-    kind: Kind,
+    pub(super) kind: Kind,
     surroundings: &'a Surroundings,
 }
 
@@ -185,7 +181,7 @@ impl Deliverer {
     /// Whether the delivery is to wait anyway. Then the store says so when it takes note of that.
     async fn is_to_wait(&self, owed: &Owed<'_>) -> bool {
         let admission = self.admission(owed).await;
-        matches!(admission, Some((_, Admission::Park { .. } | Admission::Yield)))
+        matches!(admission, Some((_, Admission::Park { .. } | Admission::Await { .. } | Admission::Yield)))
     }
 
     /// Brings a delivery to its attempt, or to whatever stands in its way.
@@ -193,6 +189,9 @@ impl Deliverer {
         let Some((webhook, admission)) = self.admission(&owed).await else { return Done::All };
         if !matches!(admission, Admission::Attempt | Admission::Try) {
             return self.turn_away(&webhook, owed, admission, "standing").await;
+        }
+        if let Some(admission) = self.held_by_chain(&webhook, &owed.delivery).await {
+            return self.turn_away(&webhook, owed, admission, "chain").await;
         }
         let way = match unless_stopped(owed.surroundings, self.way(&webhook, owed.surroundings)).await {
             Some(Ok(way)) => way,
@@ -217,7 +216,7 @@ impl Deliverer {
             }
         }
         reach("standing looked up");
-        Done::unless_waited(self.attempt_unless_superseded(&webhook, owed, way).await)
+        Done::unless_waited(self.attempt_if_wanted(&webhook, owed, way).await)
     }
 
     /// What the delivery may do now; none if its webhook was removed.
@@ -269,6 +268,12 @@ impl Deliverer {
             Admission::End(outcome, verdict) => Done::unless_waited(self.end(webhook, owed, (outcome, verdict)).await),
             Admission::Park { until, reason } => {
                 self.settler.metrics.delivery_parked(because);
+                let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
+                let until = spread(until, waiting, (self.settler.clock.now(), self.chance.draw_of_the_moment()));
+                Done::unless_waited(self.park(webhook, owed, until, reason).await)
+            }
+            Admission::Await { until, reason } => {
+                self.settler.metrics.delivery_parked(because);
                 Done::unless_waited(self.park(webhook, owed, until, reason).await)
             }
         }
@@ -284,8 +289,6 @@ impl Deliverer {
             return self.end_as_expired(webhook, owed, "the queue of waiting deliveries is full").await;
         }
         let now = self.settler.clock.now();
-        let waiting = self.attempter.directory.health(&webhook.id).await.waiting;
-        let until = spread(until, waiting, (now, self.chance.draw_of_the_moment()));
         let limit = self.settler.policy_of(webhook).custody.waiting;
         let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
         let parked = self.settler.park(&parking).await;
@@ -309,41 +312,6 @@ impl Deliverer {
     async fn end_as_expired(&self, webhook: &Webhook, owed: Owed<'_>, reason: &str) -> Option<Delivery> {
         let Admission::End(outcome, verdict) = expired(reason.to_owned()) else { return None };
         self.end(webhook, owed, (outcome, verdict)).await
-    }
-
-    /// Makes the attempt, unless the delivery is old news by now, and makes what follows durable. Returns what had to
-    /// wait here.
-    async fn attempt_unless_superseded(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) -> Option<Delivery> {
-        // Only what waited or comes again can be old news, and a person who asks for old news gets it.
-        let may_be_old = owed.kind == Kind::Waited || owed.maybe_repeated;
-        if may_be_old
-            && owed.delivery.request == 0
-            && let Some(by) = self.superseded_by(&owed.delivery).await
-        {
-            drop(way);
-            let (outcome, verdict) = (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by });
-            return self.end(webhook, owed, (outcome, verdict)).await;
-        }
-        let maybe_repeated = owed.maybe_repeated;
-        let record = self.attempt(webhook, owed.delivery, &way).await;
-        // The way ends with the attempt: what follows may have to wait for a backend.
-        drop(way);
-        self.settle(record, maybe_repeated).await
-    }
-
-    /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice
-    /// can be told by its order, news that does not come cannot be told at all.
-    async fn superseded_by(&self, delivery: &Delivery) -> Option<Order> {
-        let content = &delivery.content;
-        let tags: Vec<Tag> = content.changes.iter().map(|change| change.tag.clone()).collect();
-        let repository = (&content.registry, &content.repository);
-        match self.settler.store.newest(&delivery.webhook, repository, &tags).await {
-            Ok(newest) => superseded_by(&content.changes, &newest),
-            Err(error) => {
-                self.settler.told("look up later changes", &error, Duration::ZERO);
-                None
-            }
-        }
     }
 
     /// What followed from this attempt, if it was made. Without an answer it is made, perhaps once more: the store

@@ -5,6 +5,8 @@ mod calling_back;
 #[cfg(test)]
 mod changing;
 #[cfg(test)]
+mod choosing;
+#[cfg(test)]
 mod crashing;
 #[cfg(test)]
 mod delivering;

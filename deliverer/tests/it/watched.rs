@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use dockbell_backends::embedded::Embedded;
 use dockbell_backends::store::marks::{Decision, LetterId, Mark};
 use dockbell_backends::store::{
-    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, Page, PageRequest, Parked, Parking, Recorded, Store,
-    StoreError, Trial,
+    AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Page, PageRequest, Parked, Parking, Recorded,
+    Store, StoreError, Trial,
 };
 use dockbell_proto::callback::{Callback, CallbackId};
+use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::names::{Registry, Repository, Tag};
@@ -31,6 +32,8 @@ pub(crate) struct Watched {
     pub(crate) newest: AtomicUsize,
     /// Whether it answers when it is asked for the newest orders.
     pub(crate) knows_newest: AtomicBool,
+    /// Whether it answers what receivers were told.
+    pub(crate) knows_told: AtomicBool,
     /// Whether it answers nothing.
     is_away: AtomicBool,
     /// How often it was asked meanwhile.
@@ -49,6 +52,7 @@ impl Watched {
             settled,
             newest,
             knows_newest: AtomicBool::new(true),
+            knows_told: AtomicBool::new(true),
             is_away: AtomicBool::new(false),
             loses_an_answer: AtomicBool::new(false),
             loses_a_verdict: AtomicBool::new(false),
@@ -107,6 +111,17 @@ impl Store for Watched {
             return Err(StoreError("the counters are away".to_owned()));
         }
         self.present()?.newest(webhook, repository, tags).await
+    }
+
+    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
+        if !self.knows_told.load(Ordering::SeqCst) {
+            return Err(StoreError("the counters are away".to_owned()));
+        }
+        self.present()?.claim_news(delivery).await
+    }
+
+    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        self.present()?.keep_told(delivery).await
     }
 
     async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {

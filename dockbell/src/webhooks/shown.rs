@@ -5,7 +5,7 @@ use std::io::Write;
 use dockbell_console::{CreatedWebhook, PageView, StandingView, WebhookView};
 use dockbell_proto::ids::WebhookId;
 
-use super::{options, policy, proofs, standing};
+use super::{choice, options, policy, proofs, standing};
 use crate::client::{CliError, Client};
 use crate::{deliveries, present};
 
@@ -49,6 +49,8 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
         ("name", webhook.name.clone()),
         ("repository", webhook.repository.clone()),
         ("registry", webhook.registry.clone().unwrap_or_else(|| "any".to_owned())),
+        ("filter", choice::shown(&webhook.filter)),
+        ("after", choice::waits(webhook.after.as_ref())),
         ("url", webhook.url.clone()),
         ("format", webhook.format.clone()),
         ("options", options::shown(&webhook.options)),

@@ -1,4 +1,4 @@
-//! A `CloudEvent` in structured mode, one for each tag.
+//! A `CloudEvent` for each tag, in structured mode or, all together, in batched mode.
 //!
 //! Source: `CloudEvents` 1.0.2, its JSON format and HTTP binding. Argo CD Image Updater takes types that contain
 //! `container` or `image`, in structured mode, and reads `repository`, `tag`, `digest` and `registryUrl`.
@@ -10,6 +10,7 @@ use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::ids::hash_hex;
 use crate::names::{Digest, Registry, Repository, Tag};
+use crate::options::Options;
 use crate::order::Order;
 
 /// What happened.
@@ -45,9 +46,17 @@ struct Data<'a> {
     platforms: Vec<&'a str>,
 }
 
-pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+pub(super) fn render(options: &Options, content: &Batch, change: &Change) -> Rendered {
+    if options.batched == Some(true) {
+        let events: Vec<Event<'_>> = content.changes.iter().map(|change| event(content, change)).collect();
+        return Rendered::typed("application/cloudevents-batch+json", json(&events));
+    }
+    Rendered::typed("application/cloudevents+json", json(&event(content, change)))
+}
+
+fn event<'a>(content: &'a Batch, change: &'a Change) -> Event<'a> {
     let (registry, repository, tag) = (&content.registry, &content.repository, &change.tag);
-    let event = Event {
+    Event {
         specversion: "1.0",
         id: hash_hex(&[registry.as_str(), repository.as_str(), tag.as_str(), &change.order.to_string()]),
         source: format!("https://{registry}"),
@@ -66,6 +75,5 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
             size: change.size,
             platforms: change.children.iter().filter_map(|child| child.platform.as_deref()).collect(),
         },
-    };
-    Rendered::typed("application/cloudevents+json", json(&event))
+    }
 }

@@ -9,9 +9,12 @@ use super::{Rendered, json};
 use crate::batch::{Batch, Change};
 use crate::ids::EventId;
 use crate::names::{Digest, Registry, Repository, Tag};
+use crate::options::{EnvelopeVersion, Options};
 
 /// The media type of envelopes since Distribution 3.
 const ENVELOPE: &str = "application/vnd.docker.distribution.events.v2+json";
+/// The one before. The members are the same.
+const OLD_ENVELOPE: &str = "application/vnd.docker.distribution.events.v1+json";
 /// Kargo answers others with an error.
 const AZURE: &str = "AzureContainerRegistry/1.0";
 /// What reported the push, without a version: equal events make equal bodies in every release.
@@ -90,7 +93,7 @@ struct Source<'a> {
 }
 
 /// The envelope of Distribution.
-pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
+pub(super) fn render(options: &Options, content: &Batch, change: &Change) -> Rendered {
     let surroundings = Surroundings {
         actor: Actor { name: change.pusher.as_deref().unwrap_or_default() },
         source: Source { addr: &content.registry },
@@ -98,7 +101,8 @@ pub(super) fn render(content: &Batch, change: &Change) -> Rendered {
     let event = Event { surroundings: Some(surroundings), ..event(content, change) };
     let url = manifest_url(content, change);
     let target = Target { url: Some(url), references: references(change), ..event.target };
-    Rendered::typed(ENVELOPE, json(&Envelope { events: [Event { target, ..event }] }))
+    let media_type = if options.version == Some(EnvelopeVersion::V1) { OLD_ENVELOPE } else { ENVELOPE };
+    Rendered::typed(media_type, json(&Envelope { events: [Event { target, ..event }] }))
 }
 
 /// The bare event of Azure.

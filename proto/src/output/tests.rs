@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::names::Repository;
-use crate::options::{ImageHost, RepoName, TagHeader};
+use crate::names::{Repository, Tag};
+use crate::options::{EnvelopeVersion, ImageHost, RepoName, TagHeader};
 
 /// An index of two platforms whose pushes were reported, layer `b` being shared.
 fn index() -> Batch {
@@ -45,6 +45,35 @@ fn dockerhub_has_every_member_and_only_integers() {
         "is_official": false, "is_private": false, "is_trusted": false, "name": "app", "namespace": "team", "owner": "team",
         "repo_name": "team/app", "repo_url": "https://hub.test:5000/team/app", "star_count": 0, "status": "Active"});
     assert_eq!(Value::Object(repository.clone()), expected);
+}
+
+#[test]
+fn cloud_events_come_in_one_list_if_their_owner_wants_it() {
+    let mut batch = index();
+    let second = Change { tag: Tag::parse("latest").unwrap(), ..batch.changes[0].clone() };
+    batch.changes.push(second);
+    let told = ("2020-01-01T00:00:00Z".parse().unwrap(), "");
+    let options = Options { batched: Some(true), ..Options::default() };
+    let rendered = render(Format::CloudEvents, &options, &batch, told).unwrap();
+    assert_eq!(rendered.headers[0].1, "application/cloudevents-batch+json");
+    let events: Value = serde_json::from_slice(&rendered.body).unwrap();
+    let alone = |change: &Change| body(Format::CloudEvents, &batch.only(change));
+    assert_eq!(events, Value::Array(batch.changes.iter().map(alone).collect()));
+}
+
+#[test]
+fn the_envelope_of_distribution_is_of_the_version_that_its_owner_wants() {
+    let batch = index();
+    let told = ("2020-01-01T00:00:00Z".parse().unwrap(), "");
+    let written = |version| {
+        let options = Options { version, ..Options::default() };
+        let Rendered { headers, body } = render(Format::Distribution, &options, &batch, told).unwrap();
+        (headers[0].1.clone(), body)
+    };
+    let (newest, old) = (written(None), written(Some(EnvelopeVersion::V1)));
+    assert_eq!(newest, written(Some(EnvelopeVersion::V2)));
+    assert_eq!(newest.0, "application/vnd.docker.distribution.events.v2+json");
+    assert_eq!(old, ("application/vnd.docker.distribution.events.v1+json".to_owned(), newest.1));
 }
 
 #[test]

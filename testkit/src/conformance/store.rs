@@ -8,6 +8,7 @@ pub mod model;
 pub mod newest;
 pub mod parking;
 pub mod standing;
+pub mod told;
 pub mod trials;
 pub mod webhooks;
 
@@ -85,6 +86,12 @@ pub const RULES: &[&str] = &[
     "callbacks_go_with_their_webhook",
     "a_callback_expires",
     "no_more_callbacks_of_a_webhook_are_kept_than_may",
+    "a_digest_is_known_once_it_was_told_until_another_is_under_way",
+    "what_is_older_than_what_was_told_or_withheld_is_old",
+    "what_is_told_after_a_later_one_leaves_nothing_known",
+    "a_batch_is_new_if_one_of_its_tags_is",
+    "what_a_person_asked_for_is_always_new",
+    "what_was_told_is_forgotten_in_time_and_with_its_webhook",
 ];
 
 /// A store under test, empty at first.

@@ -1,7 +1,7 @@
 -- `base` begins the names of all keys.
 
 -- Every state of a delivery. Each has an index of that name.
-local STATES = { 'delivered', 'retrying', 'parked', 'dead', 'superseded', 'skipped', 'expired' }
+local STATES = { 'delivered', 'retrying', 'parked', 'dead', 'superseded', 'unchanged', 'skipped', 'expired' }
 
 -- Notes in `leaving`, by key, that the place of a delivery is to go from every index.
 local function leave(leaving, base, place, webhook, state)

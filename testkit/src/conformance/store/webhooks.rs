@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest, Parked, Parking, SETTLED_KEPT, Trial};
+use dockbell_proto::chain::After;
+use dockbell_proto::filter::Filter;
 use dockbell_proto::health::{StandingChange, StandingWord};
+use dockbell_proto::ids::WebhookId;
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::options::{Options, TagHeader};
 use dockbell_proto::pattern::Pattern;
@@ -14,6 +17,7 @@ use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::standing::suspend;
@@ -29,6 +33,8 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
     let (store, other) = harness.stores();
     let webhook = Webhook {
         registry: Some(Registry::parse("hub.test:5000").expect("a registry")),
+        filter: every_filter(),
+        after: Some(After { webhook: WebhookId::from_random([9; 16]), within: Duration::from_millis(90_500) }),
         headers: BTreeMap::from([("authorization".to_owned(), Secret::new("Bearer \"é\""))]),
         enabled: false,
         disabled_reason: Some("its receiver answered \"410 Gone\"".to_owned()),
@@ -43,12 +49,20 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
     assert_eq!(other.webhook(&webhook.id).await, Ok(Some(webhook.clone())));
     let proofs = ProofsPatch { authorization: Some(None), ..ProofsPatch::default() };
     let policy = Some(PolicyPatch::default());
-    let enabled = WebhookPatch { enabled: Some(true), policy, proofs, ..WebhookPatch::default() };
+    let (filter, after) = (Some(Filter::default()), Some(None));
+    let enabled = WebhookPatch { enabled: Some(true), policy, proofs, filter, after, ..WebhookPatch::default() };
     let patched = other.patch_webhook(&webhook.id, &enabled, webhook.updated_at).await;
     let proofs = Proofs { authorization: None, ..every_proof() };
-    let expected = Webhook { enabled: true, disabled_reason: None, policy: PolicyPatch::default(), proofs, ..webhook };
+    let (policy, filter, after) = (PolicyPatch::default(), Filter::default(), None);
+    let expected = Webhook { enabled: true, disabled_reason: None, policy, proofs, filter, after, ..webhook };
     assert_eq!(patched, Ok(Some(expected.clone())));
     assert_eq!(store.webhook(&expected.id).await, Ok(Some(expected)));
+}
+
+fn every_filter() -> Filter {
+    let given =
+        json!({ "tags": ["v*", "!*\"-rc"], "repositories": "team/**", "kinds": ["chart"], "only_changed": true });
+    Filter::default().changed(given.as_object().expect("members")).expect("a filter")
 }
 
 /// Every way to sign, in the middle of a rotation, and an `Authorization` of text that is not plain.
