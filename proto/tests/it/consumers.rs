@@ -107,8 +107,14 @@ fn every_consumer_takes_what_is_written_for_it() {
             assert_eq!(consumer.takes(&request), Ok(()), "{name}");
             consumer.minds_every_member_of(&serde_json::from_slice(&request.body).unwrap());
         }
-        for payload in kept(consumer.format) {
-            assert_eq!(consumer.reads(&payload), Ok(()), "of some version");
+        let kept = kept(consumer.format);
+        for payload in &kept {
+            assert_eq!(consumer.reads(payload), Ok(()), "of some version");
+        }
+        // What no payload has was not tried.
+        for (pointer, _) in consumer.needs.iter().chain(consumer.reads) {
+            let is_there = kept.iter().any(|payload| payload.pointer(pointer).is_some());
+            assert!(is_there, "{} reads {pointer}, which we never write", consumer.name);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dockbell_proto::batch::Batch;
+use dockbell_proto::batch::{BATCH_LIMIT, Batch};
 use dockbell_proto::options::Options;
 use dockbell_proto::output::{BODY_LIMIT, Rendered, render};
 use dockbell_proto::webhook::Format;
@@ -223,14 +223,81 @@ fn numbers(value: &Value) -> Vec<&serde_json::Number> {
     }
 }
 
+/// Every format as it is by default, and with every option that changes its body.
+fn choices() -> Vec<(Format, Options)> {
+    let chosen = [
+        (Format::Dockerhub, json!({ "repo_name": "qualified" })),
+        (Format::Alin, json!({ "header": "x-image", "host": "mirror.test:5000/cache" })),
+        (Format::CloudEvents, json!({ "batched": true })),
+        (Format::Distribution, json!({ "version": 1 })),
+        (Format::Template, json!({ "source": TEMPLATE })),
+    ];
+    let chosen = chosen.map(|(format, given)| {
+        (format, Options::default().changed(format, format, given.as_object().unwrap()).unwrap())
+    });
+    promised().map(|format| (format, Options::default())).chain(chosen).collect()
+}
+
+/// An owner's, that repeats what others wrote, as text and as JSON.
+const TEMPLATE: &str = r#"{"text": "{{ change.pusher or 'nobody' }}: {{ repository }}:{{ change.tag }} {{ change.media_type }}",
+    "digest": {{ change.digest | tojson }}, "size": {{ change.size | tojson }}, "children": {{ change.children | tojson }}}"#;
+
+/// What a format is given of a batch: all of it, or its lots.
+fn lots(format: Format, options: &Options, batch: &Batch) -> Vec<Batch> {
+    batch.changes.chunks(format.tags_at_once(options)).map(|changes| batch.with(changes.to_vec())).collect()
+}
+
+/// As many tags as a batch holds, under names as long as they may be, and as much of one tag as a batch holds.
+fn largest() -> [Batch; 2] {
+    let (_, index) = samples().into_iter().find(|(name, _)| name == "index").unwrap();
+    let part = "a".repeat(60);
+    let mut written = serde_json::to_value(&index).unwrap();
+    (written["registry"], written["repository"]) = ([&*part; 4].join(".").into(), [&*part; 4].join("/").into());
+    let named: Batch = serde_json::from_value(written).unwrap();
+    let length = |batch: &Batch| serde_json::to_vec(batch).unwrap().len();
+    let mut many = named.with(Vec::new());
+    let mut bare = index.changes[0].clone();
+    (bare.children, bare.blobs, bare.superseded) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0_u32.. {
+        let tag = dockbell_proto::names::Tag::parse(&number.to_string()).unwrap();
+        many.changes.push(dockbell_proto::batch::Change { tag, ..bare.clone() });
+        if length(&many) > BATCH_LIMIT {
+            break;
+        }
+    }
+    let mut one = named;
+    let child = one.changes[0].children[0].clone();
+    while length(&one) < BATCH_LIMIT {
+        one.changes[0].children.push(child.clone());
+    }
+    [many, one]
+}
+
+#[test]
+fn the_largest_batches_fit_into_what_receivers_take() {
+    for batch in largest() {
+        for (format, options) in choices() {
+            for lot in lots(format, &options, &batch) {
+                let told = ("2020-01-01T00:00:00Z".parse().unwrap(), "");
+                let rendered = render(format, &options, &lot, told);
+                let length = rendered.map(|rendered| rendered.body.len());
+                assert!(length.as_ref().is_ok_and(|length| *length < BODY_LIMIT), "{}: {length:?}", format.as_str());
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_batch_is_json_of_bounded_length_whose_numbers_are_integers(batch in batches()) {
-        for format in promised() {
-            let Rendered { headers, body } = rendered(format, &batch);
+        for (format, options) in choices() {
+            let lots = lots(format, &options, &batch);
+            let told = ("2020-01-01T00:00:00Z".parse().unwrap(), "");
+            let Rendered { headers, body } = render(format, &options, &lots[0], told).unwrap();
             prop_assert!(body.len() < BODY_LIMIT);
             let payload: Value = serde_json::from_str(std::str::from_utf8(&body).unwrap()).unwrap();
-            prop_assert!(payload.is_object(), "{}", format.as_str());
+            prop_assert_eq!(payload.is_array(), options.batched.is_some(), "{}", format.as_str());
+            prop_assert!(payload.is_array() || payload.is_object(), "{}", format.as_str());
             prop_assert!(numbers(&payload).iter().all(|number| number.is_u64() || number.is_i64()), "{payload}");
             let is_header = |value: &str| value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
             prop_assert!(headers.iter().all(|(_, value)| is_header(value)), "{headers:?}");
