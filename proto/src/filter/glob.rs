@@ -1,5 +1,7 @@
 //! Names by glob.
 
+use std::fmt;
+
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ pub const GLOB_LIMIT: usize = 256;
 /// A list of globs: `*` is any text without a slash, `**` between slashes any number of names, `?` one character, `[…]` one
 /// of several, `{a,b}` one of several texts. What begins with `!` leaves names out that the others let through; a list of
 /// nothing else lets all others through.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Globs {
     texts: Vec<String>,
@@ -59,6 +61,12 @@ fn matcher(text: &str) -> Result<GlobMatcher, String> {
     let glob = GlobBuilder::new(text).literal_separator(true).build();
     glob.map(|glob| glob.compile_matcher())
         .map_err(|error| format!("holds {text:?}, which is no glob: {}", error.kind()))
+}
+
+impl fmt::Debug for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.texts).finish()
+    }
 }
 
 impl PartialEq for Globs {
