@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::field::{short, text, time};
+use super::field::{short_text, text, time};
 use super::headers::Headers;
 use super::image::tag;
 use super::report::{Action, Report};
@@ -32,7 +32,7 @@ fn entry(kind: &str, namespace: &str, body: &Value) -> Entry {
         time: time(body, &["timestamp"]),
         // `repository` is a name of its configuration.
         repository: Repository::parse(namespace).ok(),
-        pusher: text(body, &["actor", "username"]).map(short),
+        pusher: short_text(body, &["actor", "username"]),
         ..Report::of_manifest(action, tag, digest)
     })
 }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::field::{count, list, short, text, time};
+use super::field::{count, list, short, short_text, text, time};
 use super::report::{Action, Kind, Report};
 use crate::event::Reference;
 use crate::ids::EventId;
@@ -64,9 +64,9 @@ pub(super) fn report(event: &Value) -> Entry {
         repository: text(target, &["repository"]).and_then(|name| Repository::parse(name).ok()),
         tag: tag.ok().flatten(),
         digest: text(target, &["digest"]).and_then(|digest| Digest::parse(digest).ok()),
-        media_type: text(target, &["mediaType"]).map(short),
+        media_type: short_text(target, &["mediaType"]),
         size: count(target, &["size"]).or_else(|| count(target, &["length"])),
-        pusher: text(event, &["actor", "name"]).map(short),
+        pusher: short_text(event, &["actor", "name"]),
         references: references(list(target, &["references"]), "mediaType"),
         ..Report::new(action, kind)
     })
@@ -113,9 +113,9 @@ pub(super) fn references(descriptors: &[Value], media_type: &str) -> Vec<Referen
 fn reference(descriptor: &Value, media_type: &str) -> Option<Reference> {
     Some(Reference {
         digest: Digest::parse(text(descriptor, &["digest"])?).ok()?,
-        media_type: text(descriptor, &[media_type]).map(short),
+        media_type: short_text(descriptor, &[media_type]),
         size: count(descriptor, &["size"]),
-        platform: text(descriptor, &["platform"]).map(short).or_else(|| platform(descriptor)),
+        platform: short_text(descriptor, &["platform"]).or_else(|| platform(descriptor)),
     })
 }
 
@@ -127,5 +127,5 @@ fn platform(descriptor: &Value) -> Option<String> {
         platform.push('/');
         platform.push_str(variant);
     }
-    Some(short(&platform))
+    Some(short(&platform)).filter(|platform| !platform.is_empty())
 }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::field::{count, flag, is_object, seconds, short, text};
+use super::field::{count, flag, is_object, seconds, short, short_text, text};
 use super::image::{Image, tag};
 use super::report::{Action, Report};
 use crate::event::Metadata;
@@ -28,7 +28,7 @@ fn entry(body: &Value, image: Image<'_>) -> Entry {
         registry: image.registry().or_else(|| Registry::parse(HOST).ok()),
         repository: Repository::parse(image.path).ok(),
         media_type: media_type(body),
-        pusher: text(body, &["push_data", "pusher"]).map(short),
+        pusher: short_text(body, &["push_data", "pusher"]),
         metadata: Some(metadata(body)),
         ..Report::of_manifest(Action::Push, tag, None)
     })

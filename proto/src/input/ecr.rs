@@ -36,7 +36,7 @@ fn entry(kind: &str, body: &Value) -> Entry {
         time: time(body, &["time"]),
         registry: registry(text(body, &["account"]), text(body, &["region"])),
         repository: detail("repository-name").and_then(|name| Repository::parse(name).ok()),
-        media_type: detail("manifest-media-type").map(short),
+        media_type: detail("manifest-media-type").map(short).filter(|name| !name.is_empty()),
         ..Report::of_manifest(action, tag, digest)
     })
 }

@@ -64,7 +64,12 @@ pub(super) fn is_object(value: &Value, path: &[&str]) -> bool {
     at(value, path).is_some_and(Value::is_object)
 }
 
-/// `text` shortened to what is worth keeping of a free text such as a user's name.
+/// What is worth keeping of the free text at `path`, such as a user's name; none where nothing is.
+pub(super) fn short_text(value: &Value, path: &[&str]) -> Option<String> {
+    text(value, path).map(short).filter(|text| !text.is_empty())
+}
+
+/// `text` shortened to what is worth keeping of a free text.
 pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(256).collect()
 }
@@ -97,6 +102,14 @@ mod tests {
         ] {
             assert_eq!(count(&json!({"n": value}), &["n"]), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_name_of_unseen_characters_is_none() {
+        let name = |text: &str| short_text(&json!({ "name": text }), &["name"]);
+        assert_eq!(name("al\u{7f}ice\n"), Some("alice".to_owned()));
+        assert_eq!((name("\u{7f}\u{1}"), name("")), (None, None));
+        assert_eq!(name(&"é".repeat(300)), Some("é".repeat(256)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::field::{at, count, first_text, short, text, time};
+use super::field::{at, count, first_text, short, short_text, text, time};
 use super::headers::Headers;
 use super::image::{Image, named_by, tag};
 use super::report::{Action, Report};
@@ -42,9 +42,9 @@ fn entry(headers: &Headers, body: &Value, package: &Value) -> Entry {
         time: time(version, &["updated_at"]),
         registry: image.and_then(|image| image.registry()).or_else(|| Registry::parse(HOST).ok()),
         repository: repository(package, image),
-        media_type: text(metadata, &["manifest", "media_type"]).map(short),
+        media_type: short_text(metadata, &["manifest", "media_type"]),
         size: count(metadata, &["manifest", "size"]),
-        pusher: text(body, &["sender", "login"]).map(short),
+        pusher: short_text(body, &["sender", "login"]),
         references: references(version, metadata),
         ..Report::of_manifest(action, tag, digest(version))
     })

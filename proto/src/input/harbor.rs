@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Entry;
 use super::cloudevents::CloudEvent;
-use super::field::{at, first_text, is_object, list, seconds, short, text};
+use super::field::{at, first_text, is_object, list, seconds, short, short_text, text};
 use super::image::{Image, tag};
 use super::report::{Action, Report};
 use crate::event::Metadata;
@@ -25,7 +25,7 @@ pub(super) fn decode(body: &Value) -> Option<Vec<Entry>> {
     let data = at(body, &["event_data"]).filter(|data| data.is_object())?;
     let base = Report {
         time: seconds(body, &["occur_at"]),
-        pusher: text(body, &["operator"]).map(short),
+        pusher: short_text(body, &["operator"]),
         ..Report::new(action(kind), super::Kind::Unknown)
     };
     Some(entries(data, &base))
@@ -41,7 +41,7 @@ pub(super) fn decode_cloudevent(event: &CloudEvent<'_>) -> Vec<Entry> {
     let base = Report {
         id: event.id.and_then(|id| EventId::parse(id).ok()),
         time: event.time,
-        pusher: event.extension("operator").map(|name| short(&name)),
+        pusher: event.extension("operator").map(|name| short(&name)).filter(|name| !name.is_empty()),
         ..Report::new(action(event.kind), super::Kind::Unknown)
     };
     entries(&event.data, &base)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Entry;
 use super::distribution::references;
-use super::field::{count, list, short, text};
+use super::field::{count, list, short, short_text, text};
 use super::report::{Action, Kind, Report};
 use crate::event::{EVENT_SCHEMA, Metadata};
 use crate::ids::{EventId, SourceName};
@@ -41,9 +41,9 @@ fn report(event: &Value) -> Entry {
         repository: Some(Repository::parse(repository).map_err(|_| "`repository` is not a repository name")?),
         tag: optional(event, "tag", |text| Tag::parse(text).ok(), "`tag` is not a tag")?,
         digest: optional(event, "digest", |text| Digest::parse(text).ok(), "`digest` is not a digest")?,
-        media_type: text(event, &["media_type"]).map(short),
+        media_type: short_text(event, &["media_type"]),
         size: count(event, &["size"]),
-        pusher: text(event, &["pusher"]).map(short),
+        pusher: short_text(event, &["pusher"]),
         references: references(list(event, &["references"]), "media_type"),
         truncated: event.get("truncated").and_then(Value::as_bool).unwrap_or_default(),
         metadata,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Entry;
 use super::cloudevents::CloudEvent;
-use super::field::{short, text};
+use super::field::{short_text, text};
 use super::headers::Headers;
 use super::image::{named_by, tag};
 use super::report::{Action, Report};
@@ -40,8 +40,8 @@ pub(super) fn entry(event: &CloudEvent<'_>) -> Entry {
         id: event.id.and_then(|id| EventId::parse(id).ok()),
         time: event.time,
         repository: text(data, &["name"]).and_then(|name| Repository::parse(name).ok()),
-        media_type: text(data, &["mediaType"]).map(short),
-        pusher: text(data, &["actor", "name"]).map(short),
+        media_type: short_text(data, &["mediaType"]),
+        pusher: short_text(data, &["actor", "name"]),
         references: references(data),
         ..Report::of_manifest(action, tag, digest)
     })
