@@ -38,6 +38,8 @@ const BODY_KEPT: usize = 16 * 1024;
 /// How long an idle connection is kept. Proxies commonly close theirs later. Of a receiver that closes it sooner that is
 /// noticed when it does, and another one is made; what is on its way just then is a failed attempt.
 const IDLE: Duration = Duration::from_secs(15);
+/// A port that stands for all that other services have: TCPMUX, which nobody runs.
+const A_SERVICE: u16 = 1;
 /// How many idle connections are kept per receiver.
 const IDLE_PER_HOST: usize = 16;
 
@@ -93,6 +95,8 @@ pub struct Transport {
     /// A port that an exception of the policy is limited to has a client of its own, because a resolver is
     /// not told the port.
     by_port: BTreeMap<u16, Client>,
+    /// For ports of other services, at which only exceptions are dialled.
+    services: Client,
     other: Client,
     deadlines: Deadlines,
     clock: Arc<dyn Clock>,
@@ -116,7 +120,8 @@ impl Transport {
             |port| VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), port, deadlines.connect);
         let client = |port| client(resolver(port), &outside.roots, deadlines).map_err(TransportError);
         let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
-        Ok(Self { by_port, other: client(None)?, deadlines, clock, dates: Dates::default() })
+        let (services, other) = (client(Some(A_SERVICE))?, client(None)?);
+        Ok(Self { by_port, services, other, deadlines, clock, dates: Dates::default() })
     }
 
     /// The bounds of an attempt's time.
@@ -134,9 +139,14 @@ impl Transport {
         Exchange { outcome, body, took: began.elapsed() }
     }
 
+    fn client_for(&self, port: u16) -> &Client {
+        let otherwise = if AddressPolicy::is_of_services(port) { &self.services } else { &self.other };
+        self.by_port.get(&port).unwrap_or(otherwise)
+    }
+
     async fn exchange(&self, post: Post, deadline: Instant) -> (Outcome, Vec<u8>) {
         let (url, host) = (post.url.expose().clone(), post.url.host().to_owned());
-        let client = url.port_or_known_default().and_then(|port| self.by_port.get(&port)).unwrap_or(&self.other);
+        let client = self.client_for(url.port_or_known_default().unwrap_or_default());
         let request = client.post(url).headers(post.headers).body(post.body).send();
         let response = match timeout_at(deadline, request).await {
             Ok(Ok(response)) => response,

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// The address policy: everything that is not globally reachable is forbidden, except what an operator
-/// allows by name.
+/// The address policy: everything that is not globally reachable is forbidden, and so are the ports of services that
+/// are no receivers of webhooks, except what an operator allows by its network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
     allowed: Vec<AllowedTarget>,
@@ -22,12 +22,34 @@ pub struct AllowedTarget {
     port: Option<u16>,
 }
 
-/// The policy forbids an address.
+/// What of an address the policy forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{class} addresses are not allowed")]
-pub struct Forbidden {
-    /// The class of the address, such as `loopback`.
-    pub class: &'static str,
+pub enum Forbidden {
+    /// It is not globally reachable.
+    #[error("{class} addresses are not allowed")]
+    Class {
+        /// The class of the address, such as `loopback`.
+        class: &'static str,
+    },
+    /// Other services than receivers of webhooks are found there.
+    #[error("the port {port} is not allowed")]
+    Port {
+        /// The port.
+        port: u16,
+    },
+}
+
+/// Ports from 1024 on at which databases, brokers, orchestrators and the like answer, as IANA or their makers have it. A POST could be a
+/// command to some of them.
+const SERVICE_PORTS: [u16; 35] = [
+    1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 4369, 5432, 5671, 5672, 5900, 5984, 5985, 5986, 6000,
+    6379, 6380, 6443, 8500, 9042, 9092, 9100, 9200, 9300, 10_250, 10_255, 11_211, 15_672, 25_672, 26_379, 27_017,
+];
+
+/// Whether receivers of webhooks may be found at a port of the internet: those of HTTP and HTTPS, and all that are not
+/// reserved for services or known to be of one.
+fn takes_webhooks(port: u16) -> bool {
+    matches!(port, 80 | 443 | 1024..) && !SERVICE_PORTS.contains(&port)
 }
 
 impl AddressPolicy {
@@ -42,20 +64,42 @@ impl AddressPolicy {
         Self { allowed: everything.map(|network| AllowedTarget { network, port: None }).into() }
     }
 
+    /// Whether anything is allowed that an operator of this network has for itself.
+    pub fn has_exceptions(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
+    /// Whether some address may be dialled at this port; which one, only [`AddressPolicy::check`] says.
+    pub fn check_port(&self, port: u16) -> Result<(), Forbidden> {
+        let is_excepted = |allowed: &AllowedTarget| allowed.port.is_none_or(|excepted| excepted == port);
+        let may = takes_webhooks(port) || self.allowed.iter().any(is_excepted);
+        if may { Ok(()) } else { Err(Forbidden::Port { port }) }
+    }
+
+    /// Whether this port is one of other services, so that only an exception permits it.
+    pub fn is_of_services(port: u16) -> bool {
+        !takes_webhooks(port)
+    }
+
     /// The ports that some exception is limited to.
     pub fn excepted_ports(&self) -> impl Iterator<Item = u16> {
         self.allowed.iter().filter_map(|allowed| allowed.port)
     }
 
-    /// Judges one address. An IPv4 address written as IPv6 is judged as the IPv4 address it is.
+    /// Judges one address. An IPv4 address written as IPv6 is judged as the IPv4 address it is. Port 0 is any that takes
+    /// webhooks.
     pub fn check(&self, address: SocketAddr) -> Result<(), Forbidden> {
         let ip = address.ip().to_canonical();
         let excepted = |allowed: &AllowedTarget| {
             allowed.network.contains(&ip) && allowed.port.is_none_or(|port| port == address.port())
         };
-        match special_class(ip) {
-            Some(class) if !self.allowed.iter().any(excepted) => Err(Forbidden { class }),
-            _ => Ok(()),
+        if self.allowed.iter().any(excepted) {
+            return Ok(());
+        }
+        match (special_class(ip), address.port()) {
+            (Some(class), _) => Err(Forbidden::Class { class }),
+            (None, port) if port != 0 && !takes_webhooks(port) => Err(Forbidden::Port { port }),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -186,10 +230,33 @@ mod tests {
         ] {
             assert!(check(&policy, address).is_err(), "{address}");
         }
-        for address in
-            ["1.1.1.1:443", "172.32.0.1:80", "100.128.0.1:80", "[2606:4700:4700::1111]:443", "[2001:4860::1]:80"]
-        {
+        for address in [
+            "1.1.1.1:443",
+            "1.1.1.1:8080",
+            "1.1.1.1:0",
+            "172.32.0.1:80",
+            "100.128.0.1:80",
+            "[2606:4700:4700::1111]:443",
+            "[2001:4860::1]:80",
+        ] {
             assert_eq!(check(&policy, address), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn ports_of_other_services_are_forbidden_but_where_a_network_is_allowed() {
+        let (strict, policy) = (AddressPolicy::default(), AddressPolicy::new(vec!["1.1.1.0/24".parse().unwrap()]));
+        for port in [1, 22, 25, 81, 1023, 2375, 5672, 6379, 10_250, 27_017] {
+            let address = SocketAddr::from(([1, 1, 1, 1], port));
+            assert_eq!(strict.check(address), Err(Forbidden::Port { port }), "{port}");
+            assert_eq!(strict.check_port(port), Err(Forbidden::Port { port }), "{port}");
+            assert_eq!((policy.check(address), policy.check_port(port)), (Ok(()), Ok(())), "{port}");
+            assert!(policy.check(SocketAddr::from(([1, 1, 2, 1], port))).is_err(), "{port}");
+        }
+        let one = AddressPolicy::new(vec!["10.0.0.0/8:25".parse().unwrap()]);
+        assert_eq!((one.check_port(25), one.check_port(22)), (Ok(()), Err(Forbidden::Port { port: 22 })));
+        for port in [80, 443, 1024, 3000, 8080, 8443, 9000, 65_535] {
+            assert_eq!(strict.check_port(port), Ok(()), "{port}");
         }
     }
 
@@ -200,7 +267,7 @@ mod tests {
             "127.0.0.1:9000".parse().unwrap(),
             "[::1/128]:9000".parse().unwrap(),
         ]);
-        for address in ["10.1.2.3:1", "127.0.0.1:9000", "[::ffff:127.0.0.1]:9000", "[::1]:9000"] {
+        for address in ["10.1.2.3:1", "10.1.2.3:6379", "127.0.0.1:9000", "[::ffff:127.0.0.1]:9000", "[::1]:9000"] {
             assert_eq!(check(&policy, address), Ok(()), "{address}");
         }
         for address in ["10.2.0.1:1", "127.0.0.1:9001", "127.0.0.2:9000", "[::1]:9001"] {

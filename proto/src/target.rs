@@ -35,6 +35,22 @@ pub enum TargetError {
         /// The rule.
         forbidden: Forbidden,
     },
+    /// The URL names a port that the policy forbids.
+    #[error(
+        "url names the port {port}, at which other services than receivers of webhooks are found; an operator can allow it for the addresses that the host has with targets.allow (such as DOCKBELL_TARGETS_ALLOW=192.0.2.1:{port})"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+    },
+    /// The URL names a host that only an inner network knows.
+    #[error(
+        "url points to the host {host}, whose name only an inner network knows; an operator can allow the addresses that it has there with targets.allow (such as DOCKBELL_TARGETS_ALLOW=10.1.0.0/16)"
+    )]
+    Inner {
+        /// The host.
+        host: String,
+    },
 }
 
 impl TargetUrl {
@@ -93,7 +109,7 @@ fn check_host(url: &Url, port: u16, policy: &AddressPolicy) -> Result<(), Target
         Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
         Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
         Some(Host::Domain(name)) if is_localhost(name) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(Host::Domain(name)) => return check_name(name),
+        Some(Host::Domain(name)) => return check_name(name, port, policy),
     };
     let refuse = |forbidden| {
         let host = match literal {
@@ -105,13 +121,41 @@ fn check_host(url: &Url, port: u16, policy: &AddressPolicy) -> Result<(), Target
     policy.check(SocketAddr::new(literal, port)).map_err(refuse)
 }
 
-fn check_name(name: &str) -> Result<(), TargetError> {
+/// Judges what a name and a port tell; the addresses are judged when they are dialled.
+fn check_name(name: &str, port: u16, policy: &AddressPolicy) -> Result<(), TargetError> {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let fits = |label: &str| !label.is_empty() && label.len() <= 63;
+    let fits = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
     if name.len() > 253 || !name.split('.').all(fits) {
-        return Err(invalid("has an empty or too long label in its host"));
+        return Err(invalid("has an empty or too long label in its host, or one that begins or ends with a hyphen"));
     }
-    Ok(())
+    if is_inner(name) && !policy.has_exceptions() {
+        return Err(TargetError::Inner { host: name.to_owned() });
+    }
+    policy.check_port(port).map_err(|_| TargetError::Port { port })
+}
+
+/// Endings that the internet's name servers do not know: by RFC 6762, 7686, 8375 and ICANN's reservation of `internal`,
+/// or by the use of routers and clusters.
+const INNER_ENDINGS: [&str; 13] = [
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "svc",
+    "consul",
+    "onion",
+    "home.arpa",
+    "workgroup",
+];
+
+/// Whether a name is of an inner network: it has one label, which only a search list could complete, or such an ending.
+fn is_inner(name: &str) -> bool {
+    let ends = |ending: &&str| name.strip_suffix(*ending).is_some_and(|rest| rest.ends_with('.'));
+    !name.contains('.') || INNER_ENDINGS.iter().any(ends)
 }
 
 /// Whether a name stands for this machine (RFC 6761, section 6.3). Such a name is dialled as `127.0.0.1`.

@@ -100,6 +100,17 @@ mod tests {
     }
 
     #[test]
+    fn at_a_port_of_other_services_only_what_is_allowed_is_dialled() {
+        let policy = Arc::new(AddressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()]));
+        let resolver = VettingResolver::new(Arc::new(Names::new(Vec::new())), policy, Some(1), BUDGET);
+        let dialled = |found: &[&str]| {
+            resolver.vetted(found.iter().map(|text| text.parse().unwrap()).collect(), |_| true).is_ok()
+        };
+        assert!(dialled(&["10.0.0.1"]));
+        assert!(!dialled(&["1.1.1.1"]) && !dialled(&["10.0.0.1", "1.1.1.1"]));
+    }
+
+    #[test]
     fn addresses_without_a_route_are_left_out_and_none_at_all_is_our_fault() {
         assert_eq!(vetted(&["1.1.1.1", "2606:4700::1"], |address| address.is_ipv4()), Ok(1));
         assert_eq!(vetted(&["1.1.1.1"], |_| false), Err(LookUpError::NoRoute.to_string()));

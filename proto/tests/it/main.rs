@@ -8,3 +8,5 @@ mod formats;
 mod golden;
 #[cfg(test)]
 mod outputs;
+#[cfg(test)]
+mod targets;
