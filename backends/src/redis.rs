@@ -28,7 +28,7 @@
 //! | `standings:<webhook>` | list | the changes of its standing, newest first |
 //! | `newest:<webhook>` | hash | `<expiry> <order>` by `<registry> <repository> <tag>` |
 //! | `newest-until:<webhook>` | sorted set | the fields of it by their expiry |
-//! | `told:<webhook>` | hash | `<expiry> <digest> <order>` of what was last told, by `<registry> <repository> <tag>` |
+//! | `told:<webhook>` | hash | `<expiry> <sure from> <as of> <digest> <order>` of what was last told, by `<registry> <repository> <tag>` |
 //! | `told-until:<webhook>` | sorted set | the fields of it by their expiry |
 //! | `delivery:<delivery>` | hash | the delivery as it stood before its last attempt |
 //! | `attempts:<delivery>` | hash | its attempts by `<request>.<ordinal>` |

@@ -38,8 +38,11 @@ pub const CHANGES_PER_WEBHOOK: u32 = 50;
 pub const EXCERPT_LIMIT: usize = 1024;
 /// The most attempts of one delivery that the history shows; the oldest go first.
 pub const ATTEMPTS_SHOWN: u32 = 50;
-/// How many reports of one webhook's receiver are kept; those that expire first go first.
-pub const CALLBACKS_PER_WEBHOOK: u32 = 1000;
+/// How many reports of one webhook's receiver are kept, those that were made last: as many as deliveries may wait for them.
+pub const CALLBACKS_PER_WEBHOOK: u32 = 10_000;
+/// How long after two deliveries of one tag may have been under way at once nobody is sure which of them a receiver took
+/// last: longer than an attempt may last.
+pub const UNSURE: Duration = Duration::from_mins(2);
 /// How long the digest is remembered that the receiver of a webhook, which wants changes alone, was told of a tag.
 pub const TOLD_KEPT: Duration = Duration::from_hours(30 * 24);
 /// The most entries of one page.
@@ -85,6 +88,8 @@ pub struct AttemptRecord {
     pub excerpt: Option<String>,
     /// When the webhook is suspended.
     pub suspension: Suspension,
+    /// If the webhook wants changes alone: since when it is as the attempt took it.
+    pub told_as_of: Option<Timestamp>,
 }
 
 /// What a record came to.
@@ -112,6 +117,8 @@ pub struct Parking {
     pub reason: String,
     /// How many deliveries of its webhook may wait.
     pub limit: u32,
+    /// Whether it is not known yet that it will be sent: then it takes the place of no older one.
+    pub is_held: bool,
 }
 
 /// What became of a delivery that was to be parked.
@@ -300,8 +307,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError>;
 
     /// Takes note of a delivery that waits without having been attempted: in the history, among those that wait,
-    /// and as newest of its tags, unless each of them has a later change already (what a person asked for waits all
-    /// the same), or too many wait. A delivery that is among those that wait already never finds them too many.
+    /// and, unless it is [`Parking::is_held`], as newest of its tags, unless each of them has a later change already (what a
+    /// person asked for waits all the same), or too many wait. A delivery that is among those that wait already never finds them too many.
     /// Of a webhook that was removed nothing is noted, and nothing of an attempt that is settled.
     async fn park(&self, parking: &Parking) -> Result<Parked, StoreError>;
 
@@ -335,14 +342,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Option<Order>>, StoreError>;
 
     /// Says what a delivery is to a receiver that wants changes alone, by what [`Store::keep_told`] kept of its tags
-    /// within [`TOLD_KEPT`]. If it is new, nothing is known of its tags until it was told: whoever asks meanwhile, with
-    /// whichever digest, is told *new* too. If it is known, older deliveries are old from then on. What a person asked
-    /// for is always new.
-    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError>;
+    /// within [`TOLD_KEPT`], as of the same change of its webhook. If it is new, nothing is known of its tags until it was
+    /// told, nor for [`UNSURE`], if another one may be under way: whoever asks meanwhile, with whichever digest, is told
+    /// *new* too. If it is known, older deliveries are old from then on. What a person asked for is always new.
+    async fn claim_news(&self, delivery: &Delivery, as_of: Timestamp) -> Result<News, StoreError>;
 
     /// Keeps that the receiver was told of this delivery. Where a later one was told or withheld, nobody knows what the
     /// receiver has: nothing is known of that tag then. Of a webhook that was removed nothing is kept.
-    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError>;
+    async fn keep_told(&self, delivery: &Delivery, as_of: Timestamp) -> Result<(), StoreError>;
 
     /// Deliveries, newest first, without their attempts.
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError>;

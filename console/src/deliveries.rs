@@ -27,7 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     get, path = "/api/v1/deliveries", tag = "deliveries",
     params(
         ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook"),
-        ("state" = Option<String>, Query, description = "Only deliveries in this state: `delivered`, `retrying`, `parked`, `dead`, `superseded`, `skipped` or `expired`"),
+        ("state" = Option<String>, Query, description = "Only deliveries in this state: `delivered`, `retrying`, `parked`, `dead`, `superseded`, `unchanged`, `skipped` or `expired`"),
         ("after" = Option<String>, Query, description = "Where the page starts: what the page before gave as `next`"),
         ("limit" = Option<u32>, Query, description = "How many entries; 50, if left out", minimum = 1, maximum = 100),
     ),

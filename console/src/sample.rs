@@ -45,6 +45,7 @@ pub(crate) fn delivery(webhook: &Webhook, id: DeliveryId, now: Timestamp) -> Del
         not_before: None,
         is_parked: false,
         first_at: None,
+        awaits_since: None,
         content: Arc::new(content),
     }
 }

@@ -17,7 +17,7 @@ pub fn route(batch: &Arc<Batch>, webhooks: &[Arc<Webhook>]) -> Vec<(Arc<Webhook>
     let mut parts = None;
     let mut deliveries = Vec::new();
     for webhook in concerned {
-        let tags_at_once = webhook.format.tags_at_once(&webhook.options);
+        let tags_at_once = webhook.tags_at_once();
         if tags_at_once > 1 {
             let owed = lots(batch, &webhook.filter, tags_at_once).into_iter();
             let owed = owed.filter_map(|lot| delivery(&lot, webhook, "*"));
@@ -62,12 +62,14 @@ fn delivery(content: &Arc<Batch>, webhook: &Webhook, subject: &str) -> Option<De
         not_before: None,
         is_parked: false,
         first_at: None,
+        awaits_since: None,
         content,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use dockbell_proto::chain::After;
     use dockbell_proto::names::Registry;
     use dockbell_proto::options::Options;
     use dockbell_proto::webhook::Format;
@@ -132,6 +134,15 @@ mod tests {
             assert_eq!(owed(Format::Dockerhub, nothing.clone()), [], "{nothing}");
             assert_eq!(owed(Format::Batch, nothing.clone()), [], "{nothing}");
         }
+    }
+
+    /// Each waits for the report of its own tag.
+    #[test]
+    fn a_webhook_that_waits_for_another_is_owed_each_tag_alone() {
+        let first = webhook(1, "*", Format::Dockerhub, "http://h/");
+        let after = Some(After { webhook: first.id, within: std::time::Duration::from_secs(1) });
+        let waiting = Webhook { after, ..webhook(2, "*", Format::Batch, "http://h/") };
+        assert_eq!(route(&Arc::new(batch("e", "team/app", &["1", "2"])), &[Arc::new(waiting)]).len(), 2);
     }
 
     #[test]

@@ -142,11 +142,8 @@ impl Settler {
 
     /// Keeps what was told to a receiver that wants changes alone. Without it the next push is news, whatever its digest.
     async fn keep_told(&self, record: &AttemptRecord) {
-        let webhook = self.directory.webhook(&record.delivery.webhook).await;
-        if !webhook.is_ok_and(|webhook| webhook.is_some_and(|webhook| webhook.filter.only_changed)) {
-            return;
-        }
-        if let Err(error) = self.store.keep_told(&record.delivery).await {
+        let Some(as_of) = record.told_as_of else { return };
+        if let Err(error) = self.store.keep_told(&record.delivery, as_of).await {
             self.told("keep what was told", &error, Duration::ZERO);
         }
     }

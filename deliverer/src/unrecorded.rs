@@ -115,6 +115,7 @@ mod tests {
             verdict: Verdict::Delivered,
             excerpt: Some("x".repeat(excerpt)),
             suspension: Suspension::default(),
+            told_as_of: None,
         }
     }
 

@@ -31,6 +31,9 @@ pub struct Delivery {
     /// When it came into custody; none if that was when its batch was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_at: Option<Timestamp>,
+    /// Since when it waits for the report of another webhook's receiver; none if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits_since: Option<Timestamp>,
     /// What it is about: the whole batch, or the part of it that one change makes.
     pub content: Arc<Batch>,
 }

@@ -213,7 +213,7 @@ pub enum DeliveryState {
     Delivered,
     /// Waiting for its next attempt, because the last one failed.
     Retrying,
-    /// Waiting for its next attempt, because its webhook is suspended or busy.
+    /// Waiting for its next attempt, because its webhook is suspended or busy, or waits for another one.
     Parked,
     /// Given up.
     Dead,

@@ -112,7 +112,7 @@ impl Format {
         self == Self::Dockerhub
     }
 
-    /// How many tags of a batch one POST carries at most.
+    /// How many tags of a batch one POST carries at most, if its webhook waits for nobody.
     pub fn tags_at_once(self, options: &Options) -> usize {
         match self {
             Self::Batch | Self::Quay | Self::Slack | Self::Discord | Self::Teams => usize::MAX,
@@ -171,6 +171,11 @@ impl Webhook {
     /// Whether it is about pushes to this repository, of those that its pattern covers.
     pub fn applies_to(&self, registry: &Registry, repository: &Repository) -> bool {
         self.registry.as_ref().is_none_or(|own| own == registry) && self.filter.covers(repository)
+    }
+
+    /// How many tags of a batch one POST carries at most. What waits for reports waits for that of its own tag.
+    pub fn tags_at_once(&self) -> usize {
+        if self.after.is_some() { 1 } else { self.format.tags_at_once(&self.options) }
     }
 
     /// The webhook after `patch`, which was made at `now`.

@@ -107,6 +107,7 @@ pub fn delivery(webhook: &WebhookId, content: &Batch) -> Delivery {
         not_before: None,
         is_parked: false,
         first_at: None,
+        awaits_since: None,
         content: Arc::new(content.clone()),
     }
 }

@@ -75,6 +75,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRecord> {
             not_before: rows::optional_time(row, 4)?,
             is_parked: false,
             first_at: rows::optional_time(row, 10)?,
+            awaits_since: None,
             content: rows::json(row, 5)?,
         },
         state: rows::parsed(row, 6, |name| DeliveryState::parse(name).ok_or_else(|| format!("{name} is no state")))?,

@@ -50,7 +50,9 @@ pub(super) fn park(file: &Connection, note: &Note, now: i64) -> rusqlite::Result
         show(file, note)?;
     }
     waiting::enter(file, delivery, now)?;
-    newest::raise(file, delivery, newest::Because::Waits, now)?;
+    if !note.parking.is_held {
+        newest::raise(file, delivery, newest::Because::Waits, now)?;
+    }
     health().map(Parked::Waits)
 }
 

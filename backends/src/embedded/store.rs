@@ -202,14 +202,14 @@ impl Store for Embedded {
         self.look(move |file| newest::of(file, &webhook, (&registry, &repository), &tags, now)).await
     }
 
-    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
+    async fn claim_news(&self, delivery: &Delivery, as_of: Timestamp) -> Result<News, StoreError> {
         let (delivery, kept) = (delivery.clone(), self.kept.clone());
-        Ok(self.writer.write(move |file| told::claim(file, &delivery, kept.now()), |_| ()).await?)
+        Ok(self.writer.write(move |file| told::claim(file, &delivery, as_of, kept.now()), |_| ()).await?)
     }
 
-    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
+    async fn keep_told(&self, delivery: &Delivery, as_of: Timestamp) -> Result<(), StoreError> {
         let (delivery, kept) = (delivery.clone(), self.kept.clone());
-        Ok(self.writer.write(move |file| told::keep_told(file, &delivery, kept.now()), |()| ()).await?)
+        Ok(self.writer.write(move |file| told::keep_told(file, &delivery, as_of, kept.now()), |()| ()).await?)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

@@ -137,8 +137,8 @@ mod tests {
              INSERT INTO trials VALUES ('wh_1', 'old', 0, 1, 5), ('wh_1', 'young', 0, 1, {now} + 1000000000);
              INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
              INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);
-             INSERT INTO told VALUES ('wh_1', 'r', 'a', 'old', '', NULL, 5), ('wh_1', 'r', 'a', 'young', '', NULL, {now} + 1000000000);
-             INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5), ('young', 0, 'wh_1', '', {now} + 1000000000);"
+             INSERT INTO told VALUES ('wh_1', 'r', 'a', 'old', '', NULL, 0, 0, 5), ('wh_1', 'r', 'a', 'young', '', NULL, 0, 0, {now} + 1000000000);
+             INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5, 1), ('young', 0, 'wh_1', '', {now} + 1000000000, 1);"
         ))
         .unwrap();
         let again = Arc::new(AtomicBool::new(false));

@@ -90,6 +90,7 @@ fn read(fields: &[Option<String>]) -> Result<DeliveryRecord, StoreError> {
             not_before: optional(not_before)?,
             is_parked: false,
             first_at: optional(custody)?,
+            awaits_since: None,
             content: values::json("delivery", &text(content))?,
         },
         state: DeliveryState::parse(&text(state)).ok_or_else(|| wrong("its state is none"))?,

@@ -127,12 +127,12 @@ impl Store for RedisStore {
         self.counted().newest(webhook, repository, tags).await
     }
 
-    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
-        self.counted().claim_news(delivery).await
+    async fn claim_news(&self, delivery: &Delivery, as_of: Timestamp) -> Result<News, StoreError> {
+        self.counted().claim_news(delivery, as_of).await
     }
 
-    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        self.counted().keep_told(delivery).await
+    async fn keep_told(&self, delivery: &Delivery, as_of: Timestamp) -> Result<(), StoreError> {
+        self.counted().keep_told(delivery, as_of).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page<DeliveryRecord>, StoreError> {

@@ -3,10 +3,11 @@
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::names::Digest;
 use dockbell_proto::order::Order;
+use jiff::Timestamp;
 use redis::{Script, ScriptInvocation};
 use serde::Serialize;
 
-use crate::store::{News, StoreError, TOLD_KEPT};
+use crate::store::{News, StoreError, TOLD_KEPT, UNSURE};
 
 use super::counters::{Counted, field};
 use super::values;
@@ -17,14 +18,17 @@ struct Arguments<'a> {
     now: String,
     kept_until: String,
     bound: String,
+    as_of: String,
+    /// From when something is sure of which it is not sure now.
+    unsure: String,
     is_asked: bool,
     tags: Vec<(String, String, &'a str)>,
 }
 
 impl Counted<'_> {
     /// Says what a delivery is, and takes note of it.
-    pub(super) async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
-        let call = self.about_told(&self.scripts.claim_news, delivery)?;
+    pub(super) async fn claim_news(&self, delivery: &Delivery, as_of: Timestamp) -> Result<News, StoreError> {
+        let call = self.about_told(&self.scripts.claim_news, delivery, as_of)?;
         let said: String = self.side.call(&call).await?;
         match said.as_str() {
             "new" => Ok(News::New),
@@ -34,11 +38,16 @@ impl Counted<'_> {
     }
 
     /// Keeps what a receiver was told.
-    pub(super) async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        self.side.call(&self.about_told(&self.scripts.keep_told, delivery)?).await
+    pub(super) async fn keep_told(&self, delivery: &Delivery, as_of: Timestamp) -> Result<(), StoreError> {
+        self.side.call(&self.about_told(&self.scripts.keep_told, delivery, as_of)?).await
     }
 
-    fn about_told<'a>(&self, script: &'a Script, delivery: &Delivery) -> Result<ScriptInvocation<'a>, StoreError> {
+    fn about_told<'a>(
+        &self,
+        script: &'a Script,
+        delivery: &Delivery,
+        as_of: Timestamp,
+    ) -> Result<ScriptInvocation<'a>, StoreError> {
         let mut call = self.side.prepare(script)?;
         for kind in ["told", "told-until", "gone"] {
             call.key(self.side.key(format_args!("{kind}:{}", delivery.webhook)));
@@ -52,6 +61,8 @@ impl Counted<'_> {
             now: self.now.as_microsecond().to_string(),
             kept_until: self.after(TOLD_KEPT),
             bound: values::bound_ms(TOLD_KEPT).to_string(),
+            as_of: as_of.as_microsecond().to_string(),
+            unsure: self.after(UNSURE),
             is_asked: delivery.request > 0,
             tags: tags.collect(),
         };

@@ -48,6 +48,7 @@ fn accepted(delivery: &Delivery) -> AttemptRecord {
         verdict: Verdict::Delivered,
         excerpt: None,
         suspension: Suspension::default(),
+        told_as_of: None,
     }
 }
 

@@ -325,3 +325,18 @@ async fn what_a_person_asked_for_is_always_new() {
 async fn what_was_told_is_forgotten_in_time_and_with_its_webhook() {
     told::what_was_told_is_forgotten_in_time_and_with_its_webhook(&mut EmbeddedStore::open()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_two_may_be_under_way_at_once_nothing_is_known() {
+    told::while_two_may_be_under_way_at_once_nothing_is_known(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_told_before_a_webhook_was_changed_is_not_known() {
+    told::what_was_told_before_a_webhook_was_changed_is_not_known(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_takes_nobodys_place() {
+    parking::what_is_held_takes_nobodys_place(&mut EmbeddedStore::open()).await;
+}

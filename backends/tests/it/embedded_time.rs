@@ -36,6 +36,7 @@ fn refused(delivery: &Delivery, clock: &ManualClock) -> AttemptRecord {
         verdict: Verdict::Retry { at: clock.now() + DAY },
         excerpt: None,
         suspension: Suspension::default(),
+        told_as_of: None,
     }
 }
 

@@ -70,12 +70,13 @@ pub(crate) fn failed(delivery: Delivery) -> AttemptRecord {
         verdict: Verdict::Retry { at: sample::moment() + Duration::from_mins(1) },
         excerpt: None,
         suspension: Suspension::default(),
+        told_as_of: None,
     }
 }
 
 pub(crate) fn parking(delivery: Delivery) -> Parking {
     let until = sample::moment() + Duration::from_mins(1);
-    Parking { delivery, at: sample::moment(), until, reason: "it is suspended".to_owned(), limit: 10 }
+    Parking { delivery, at: sample::moment(), until, reason: "it is suspended".to_owned(), limit: 10, is_held: false }
 }
 
 pub(crate) fn trial(delivery: &Delivery) -> Trial {
@@ -127,8 +128,8 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("mark_dead", store.mark_dead(&[letter], Decision::Revived).await.err()),
         ("keep_callback", store.keep_callback(&reported(&delivery)).await.err()),
         ("callbacks", store.callbacks(&[reported(&delivery).id]).await.err()),
-        ("claim_news", store.claim_news(&delivery).await.err()),
-        ("keep_told", store.keep_told(&delivery).await.err()),
+        ("claim_news", store.claim_news(&delivery, sample::moment()).await.err()),
+        ("keep_told", store.keep_told(&delivery, sample::moment()).await.err()),
         ("dead_marks", store.dead_marks(&[letter]).await.err()),
     ])
 }

@@ -159,6 +159,7 @@ impl Bench {
             verdict,
             excerpt: Some("an answer".to_owned()),
             suspension: dockbell_proto::policy::Suspension::default(),
+            told_as_of: None,
         };
         assert!(self.backend.record(&attempt).await.unwrap().is_first);
     }

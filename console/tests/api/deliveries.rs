@@ -163,7 +163,8 @@ async fn a_parked_delivery_tells_why_and_until_when_it_waits() {
     let parked = delivery(&webhook, "e");
     let (at, until) = (bench.clock.now(), bench.clock.now() + Duration::from_mins(1));
     let reason = "its webhook is suspended".to_owned();
-    let parking = Parking { delivery: parked.parked(until), at, until, reason: reason.clone(), limit: 10 };
+    let parking =
+        Parking { delivery: parked.parked(until), at, until, reason: reason.clone(), limit: 10, is_held: false };
     assert!(matches!(bench.backend.park(&parking).await.unwrap(), Parked::Waits(_)));
     let listed = bench.get("/api/v1/deliveries?state=parked").await.json();
     let shown = &listed["items"][0];

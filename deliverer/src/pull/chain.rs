@@ -13,6 +13,7 @@ use dockbell_proto::webhook::Webhook;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Deliverer;
+use super::wanted::superseded;
 use crate::gate::Admission;
 use crate::route::route;
 
@@ -25,23 +26,37 @@ impl Deliverer {
     /// What becomes of a delivery whose webhook waits for another one; none if nothing stands in its way. Once it was
     /// attempted, or if a person asked for it, it does not wait any more.
     pub(super) async fn held_by_chain(&self, webhook: &Webhook, delivery: &Delivery) -> Option<Admission> {
-        let after = webhook.after.as_ref().filter(|_| delivery.request == 0 && delivery.ordinal == 1)?;
+        let after = webhook.after.as_ref().filter(|_| is_held(webhook, delivery))?;
         let directory = &self.attempter.directory;
         let first = self.settler.until_done("look up a webhook", || directory.webhook(&after.webhook)).await;
         let awaited = match awaited(after, first.as_ref(), delivery) {
             Ok(awaited) => awaited,
             Err(reason) => return Some(dead(reason)),
         };
+        let (now, chance) = (self.settler.clock.now(), self.chance.draw_of_the_moment());
         let reports = match self.settler.store.callbacks(&awaited).await {
             Ok(reports) => reports,
             Err(error) => {
                 self.settler.told("look up callbacks", &error, Duration::ZERO);
-                vec![None]
+                return Some(waiting(after, later(now, SHORTEST_LOOK)));
             }
         };
-        let (now, chance) = (self.settler.clock.now(), self.chance.draw_of_the_moment());
-        judge(after, &reports, delivery.in_custody_since(), (now, chance))
+        let since = delivery.awaits_since.unwrap_or(now);
+        let admission = judge(after, first.as_deref(), &reports, (since, now, chance))?;
+        if matches!(admission, Admission::End(..))
+            && let Some(by) = self.superseded_by(delivery).await
+        {
+            let (outcome, verdict) = superseded(by);
+            return Some(Admission::End(outcome, verdict));
+        }
+        Some(admission)
     }
+}
+
+/// Whether a delivery waits for the report of another webhook's receiver, or did so until now. It takes the place of no
+/// older one: nobody knows whether it will be sent.
+pub(super) fn is_held(webhook: &Webhook, delivery: &Delivery) -> bool {
+    webhook.after.is_some() && delivery.request == 0 && delivery.ordinal == 1
 }
 
 /// The reports that a delivery waits for: one of each of its tags. The error says why there will be none.
@@ -63,12 +78,12 @@ fn awaited(after: &After, first: Option<&Arc<Webhook>>, delivery: &Delivery) -> 
     Ok(owed.into_iter().map(|(_, owed)| CallbackId { delivery: owed.id, request: 0 }).collect())
 }
 
-/// What follows at `now` from what was reported until then of a delivery in custody `since`. `chance` is drawn from 0 to 1.
+/// What follows at `now` from what was reported until then of a delivery that waits `since`. `chance` is drawn from 0 to 1.
 fn judge(
     after: &After,
+    first: Option<&Webhook>,
     reports: &[Option<Callback>],
-    since: Timestamp,
-    (now, chance): (Timestamp, f64),
+    (since, now, chance): (Timestamp, Timestamp, f64),
 ) -> Option<Admission> {
     let id = &after.webhook;
     let failed = |report: &&Callback| report.report.state != CallbackState::Success;
@@ -79,6 +94,9 @@ fn judge(
     if reports.iter().all(Option::is_some) {
         return None;
     }
+    if first.is_some_and(|first| !first.enabled) {
+        return Some(dead(format!("the webhook {id}, which it was to wait for, is disabled")));
+    }
     let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     if waited >= after.within {
         let within = SignedDuration::try_from(after.within).unwrap_or_default();
@@ -86,8 +104,11 @@ fn judge(
     }
     // Receivers that are fast are seen soon; nobody waits long beyond the end.
     let pause = (waited / 2).clamp(SHORTEST_LOOK, LONGEST_LOOK).mul_f64(1.0 - chance.clamp(0.0, 1.0) / 4.0);
-    let until = later(now, pause.min(after.within.saturating_sub(waited)));
-    Some(Admission::Await { until, reason: format!("it waits for the receiver of {id} to report success") })
+    Some(waiting(after, later(now, pause.min(after.within.saturating_sub(waited)))))
+}
+
+fn waiting(after: &After, until: Timestamp) -> Admission {
+    Admission::Await { until, reason: format!("it waits for the receiver of {} to report success", after.webhook) }
 }
 
 fn dead(reason: String) -> Admission {
@@ -128,11 +149,21 @@ mod tests {
             ids.iter().map(|id| &id.delivery).collect::<Vec<_>>(),
             of_first.iter().map(|(_, owed)| &owed.id).collect::<Vec<_>>()
         );
-        let judged = |reports: &[Option<Callback>], now| judge(&after(&first), reports, at(0), (at(now), 0.0));
+        let judged =
+            |reports: &[Option<Callback>], now| judge(&after(&first), Some(&first), reports, (at(0), at(now), 0.0));
         let of = |place: usize, state| Some(reported(&first, &ids[place], state));
         let success = CallbackState::Success;
         assert_eq!(judged(&[of(0, success), of(1, success)], 200), None);
         let Some(Admission::Await { .. }) = judged(&[of(0, success), None], 1) else { panic!() };
+        let disabled = Webhook { enabled: false, ..Webhook::clone(&first) };
+        let reports = [of(0, success), of(1, success)];
+        let judged_without =
+            |reports: &[Option<Callback>]| judge(&after(&first), Some(&disabled), reports, (at(0), at(1), 0.0));
+        assert_eq!(judged_without(&reports), None, "what was reported before counts");
+        let Some(Admission::End(_, Verdict::Dead { reason })) = judged_without(&[of(0, success), None]) else {
+            panic!()
+        };
+        assert!(reason.ends_with("is disabled"), "{reason}");
         for (reports, now, part) in [
             (vec![of(0, CallbackState::Failure), None], 1, "reported failure"),
             (vec![of(0, success), of(1, CallbackState::Error)], 1, "reported error"),
@@ -178,7 +209,7 @@ mod tests {
             (100, 90, 0.0, 10.0),
         ] {
             let after = After { within: Duration::from_secs(within), ..after(&first) };
-            let admission = judge(&after, &[None], at(0), (at(waited), chance));
+            let admission = judge(&after, Some(&first), &[None], (at(0), at(waited), chance));
             let Some(Admission::Await { until, reason }) = admission else { panic!("{admission:?}") };
             let pause = until.duration_since(at(waited)).as_secs_f64();
             assert!((pause - expected).abs() < 1e-6, "{within} {waited} {chance}: {pause}");

@@ -137,6 +137,7 @@ impl Deliverer {
             excerpt: excerpt(&exchange.body),
             outcome: exchange.outcome.clone(),
             suspension: self.settler.policy_of(webhook).suspension,
+            told_as_of: webhook.filter.only_changed.then_some(webhook.updated_at),
             verdict,
             delivery,
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dockbell_backends::store::News;
 use dockbell_proto::delivery::Delivery;
+use dockbell_proto::health::later;
 use dockbell_proto::names::Tag;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
@@ -15,13 +16,35 @@ use super::work::Owed;
 use crate::lane::Kind;
 use crate::newest::superseded_by;
 
+/// How long a delivery waits for a store that does not answer.
+const UNANSWERED: Duration = Duration::from_secs(2);
+
+/// Whether an attempt is to be made.
+enum Turn {
+    Wanted,
+    /// Not any more.
+    Unwanted((Outcome, Verdict)),
+    /// Nobody can say now.
+    Unknown,
+}
+
 impl Deliverer {
     /// Makes the attempt, unless the delivery is no news by now, and makes what follows durable. Returns what had to wait
     /// here.
     pub(super) async fn attempt_if_wanted(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) -> Option<Delivery> {
-        if let Some(end) = self.unwanted(webhook, &owed).await {
-            drop(way);
-            return self.end(webhook, owed, end).await;
+        match self.turn_of(webhook, &owed).await {
+            Turn::Wanted => {}
+            Turn::Unwanted(end) => {
+                drop(way);
+                return self.end(webhook, owed, end).await;
+            }
+            Turn::Unknown => {
+                drop(way);
+                let until = later(self.settler.clock.now(), UNANSWERED);
+                return self
+                    .park(webhook, owed, until, "the store does not say what the receiver was told".to_owned())
+                    .await;
+            }
         }
         let maybe_repeated = owed.maybe_repeated;
         let record = self.attempt(webhook, owed.delivery, &way).await;
@@ -30,32 +53,37 @@ impl Deliverer {
         self.settle(record, maybe_repeated).await
     }
 
-    /// Why the delivery is not wanted any more; none if it is.
-    async fn unwanted(&self, webhook: &Webhook, owed: &Owed<'_>) -> Option<(Outcome, Verdict)> {
+    /// Whether the delivery is still wanted.
+    async fn turn_of(&self, webhook: &Webhook, owed: &Owed<'_>) -> Turn {
         // Only what waited or comes again can be old news, and a person who asks for old news gets it.
         let may_be_old = owed.kind == Kind::Waited || owed.maybe_repeated;
         if may_be_old
             && owed.delivery.request == 0
             && let Some(by) = self.superseded_by(&owed.delivery).await
         {
-            return Some(superseded(by));
+            return Turn::Unwanted(superseded(by));
         }
         if !webhook.filter.only_changed {
-            return None;
+            return Turn::Wanted;
         }
-        match self.news(&owed.delivery).await {
-            News::New => None,
-            News::Known => {
+        match self.settler.store.claim_news(&owed.delivery, webhook.updated_at).await {
+            Ok(News::New) => Turn::Wanted,
+            Ok(News::Known) => {
                 let reason = "the receiver was last told of the same digest".to_owned();
-                Some((Outcome::Withheld { reason }, Verdict::Unchanged))
+                Turn::Unwanted((Outcome::Withheld { reason }, Verdict::Unchanged))
             }
-            News::Old { by } => Some(superseded(by)),
+            Ok(News::Old { by }) => Turn::Unwanted(superseded(by)),
+            // Sent without a note, it would leave the store believing in what was told before.
+            Err(error) => {
+                self.settler.told("look up what was told", &error, Duration::ZERO);
+                Turn::Unknown
+            }
         }
     }
 
     /// What took the place of the delivery, if anything did. Without an answer it is sent: news that comes twice
     /// can be told by its order, news that does not come cannot be told at all.
-    async fn superseded_by(&self, delivery: &Delivery) -> Option<Order> {
+    pub(super) async fn superseded_by(&self, delivery: &Delivery) -> Option<Order> {
         let content = &delivery.content;
         let tags: Vec<Tag> = content.changes.iter().map(|change| change.tag.clone()).collect();
         let repository = (&content.registry, &content.repository);
@@ -67,19 +95,8 @@ impl Deliverer {
             }
         }
     }
-
-    /// What the delivery is to a receiver that wants changes alone. Without an answer it is news.
-    async fn news(&self, delivery: &Delivery) -> News {
-        match self.settler.store.claim_news(delivery).await {
-            Ok(news) => news,
-            Err(error) => {
-                self.settler.told("look up what was told", &error, Duration::ZERO);
-                News::New
-            }
-        }
-    }
 }
 
-fn superseded(by: Order) -> (Outcome, Verdict) {
+pub(super) fn superseded(by: Order) -> (Outcome, Verdict) {
     (Outcome::Superseded { by: by.clone() }, Verdict::Superseded { by })
 }

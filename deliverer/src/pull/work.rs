@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
+use super::chain::is_held;
 use super::{Deliverer, Surroundings};
 use crate::gate::{Admission, BUSY, Caller, LONGEST_BUSY, admit, expired, spread};
 use crate::lane::{Kind, NoPlace};
@@ -34,6 +35,14 @@ pub(super) struct Owed<'a> {
     /// Whether it waited before.
     pub(super) kind: Kind,
     surroundings: &'a Surroundings,
+}
+
+impl Owed<'_> {
+    /// The same, which waits for something since `now`, if it did not before.
+    fn awaiting(mut self, now: Timestamp) -> Self {
+        self.delivery.awaits_since.get_or_insert(now);
+        self
+    }
 }
 
 /// What became of a delivery.
@@ -191,7 +200,7 @@ impl Deliverer {
             return self.turn_away(&webhook, owed, admission, "standing").await;
         }
         if let Some(admission) = self.held_by_chain(&webhook, &owed.delivery).await {
-            return self.turn_away(&webhook, owed, admission, "chain").await;
+            return self.turn_away(&webhook, owed.awaiting(self.settler.clock.now()), admission, "chain").await;
         }
         let way = match unless_stopped(owed.surroundings, self.way(&webhook, owed.surroundings)).await {
             Some(Ok(way)) => way,
@@ -280,7 +289,13 @@ impl Deliverer {
     }
 
     /// Lets a delivery wait until it is looked at again. Returns what had to wait here.
-    async fn park(&self, webhook: &Webhook, owed: Owed<'_>, until: Timestamp, reason: String) -> Option<Delivery> {
+    pub(super) async fn park(
+        &self,
+        webhook: &Webhook,
+        owed: Owed<'_>,
+        until: Timestamp,
+        reason: String,
+    ) -> Option<Delivery> {
         if self.settler.bus.is_full(Queue::Redeliveries) {
             // Nothing is parked that could tell: who died before carrying a verdict out left only this message.
             if let Some(verdict) = self.earlier_verdict(&owed.delivery).await {
@@ -290,7 +305,8 @@ impl Deliverer {
         }
         let now = self.settler.clock.now();
         let limit = self.settler.policy_of(webhook).custody.waiting;
-        let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit };
+        let is_held = is_held(webhook, &owed.delivery);
+        let parking = Parking { delivery: owed.delivery, at: now, until, reason, limit, is_held };
         let parked = self.settler.park(&parking).await;
         let owed = Owed { delivery: parking.delivery, ..owed };
         match parked {

@@ -1,6 +1,7 @@
 //! What owners choose to be told of: filters, changes alone, and chains.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dockbell_backends::store::{DeliveryRecord, Store as _};
@@ -12,7 +13,8 @@ use dockbell_proto::filter::Filter;
 use dockbell_proto::names::Digest;
 use dockbell_proto::options::{Options, Source};
 use dockbell_proto::outcome::{DeliveryState, Verdict};
-use dockbell_proto::webhook::{Format, Webhook};
+use dockbell_proto::secret::Secret;
+use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::receiver::Answer;
 use dockbell_testkit::{sample, wait};
 use serde_json::json;
@@ -113,18 +115,39 @@ async fn a_push_back_to_what_is_known_is_told_while_another_is_under_way() {
     running.stop().await;
 }
 
+/// Sent without a note of it, it would leave the store believing that the receiver has the digest of before.
 #[tokio::test]
-async fn without_an_answer_a_push_is_told_rather_than_withheld() {
+async fn without_an_answer_a_push_waits_for_one() {
     let house = House::open().await;
     let webhook = house.told_changes_alone(1).await;
-    house.embedded.keep_told(&sample::delivery(&webhook.id, &push(1, 1))).await.unwrap();
     let store = Watched::new(&house.embedded);
     let running = house.run_on(store.clone(), Told::default());
-    house.push_and_settle(&push(2, 1)).await;
-    assert_eq!(house.sent_to("/"), 0);
-    store.knows_told.store(false, std::sync::atomic::Ordering::SeqCst);
+    house.push_and_settle(&push(1, 1)).await;
+    store.knows_told.store(false, Ordering::SeqCst);
+    house.publish(&push(2, 2)).await;
+    let second = sample::delivery(&webhook.id, &push(2, 2)).id;
+    assert_eq!(house.history(&second).await.state, DeliveryState::Parked);
+    store.knows_told.store(true, Ordering::SeqCst);
+    house.wait_until_idle().await;
     house.push_and_settle(&push(3, 1)).await;
-    assert_eq!(house.sent_to("/"), 1);
+    assert_eq!(house.sent_to("/"), 3);
+    running.stop().await;
+}
+
+/// Perhaps it has another receiver now.
+#[tokio::test]
+async fn a_webhook_that_was_changed_is_told_what_it_was_told_before() {
+    let house = House::open().await;
+    let webhook = house.told_changes_alone(1).await;
+    let running = house.run();
+    house.push_and_settle(&push(1, 1)).await;
+    let patch = WebhookPatch { url: Some(Secret::new(house.receiver.url("/other"))), ..WebhookPatch::default() };
+    house.embedded.patch_webhook(&webhook.id, &patch, house.clock.now()).await.unwrap();
+    let is_noticed = async || {
+        house.push_and_settle(&push(2, 1)).await;
+        (house.sent_to("/other") == 1).then_some(())
+    };
+    wait::until("the other receiver to be told", is_noticed).await;
     running.stop().await;
 }
 
@@ -173,6 +196,77 @@ async fn a_chain_breaks_with_a_reason_and_a_person_may_mend_it() {
     house.publish_waiting(&Delivery { request: 1, ordinal: 1, ..asked }).await;
     house.wait_until_idle().await;
     assert_eq!(house.sent_to("/second"), 1);
+    running.stop().await;
+}
+
+/// Tests may take longer than it takes until the next push.
+#[tokio::test]
+async fn what_waits_for_a_report_takes_nobodys_place_until_it_is_sent() {
+    let house = House::open().await;
+    let (first, second) = house.chain(Duration::from_hours(1)).await;
+    let running = house.run();
+    let (older, later) = (fresh(&house, 1), fresh(&house, 2));
+    for batch in [&older, &later] {
+        house.publish(batch).await;
+        house.owed_to(&second, batch).await;
+    }
+    house.report(&first, &sample::delivery(&first.id, &older), CallbackState::Success).await;
+    let of = async |batch: &Batch, state| {
+        wait::until("its end", async || (house.owed_to(&second, batch).await.state == state).then_some(())).await;
+    };
+    of(&older, DeliveryState::Delivered).await;
+    house.report(&first, &sample::delivery(&first.id, &later), CallbackState::Failure).await;
+    of(&later, DeliveryState::Dead).await;
+    // The other way round, what comes too late is superseded, whatever was reported of it.
+    let (older, later) = (fresh(&house, 3), fresh(&house, 4));
+    for batch in [&older, &later] {
+        house.publish(batch).await;
+        house.owed_to(&second, batch).await;
+    }
+    house.report(&first, &sample::delivery(&first.id, &later), CallbackState::Success).await;
+    of(&later, DeliveryState::Delivered).await;
+    house.report(&first, &sample::delivery(&first.id, &older), CallbackState::Failure).await;
+    of(&older, DeliveryState::Superseded).await;
+    house.wait_until_idle().await;
+    assert_eq!(house.sent_to("/second"), 2);
+    running.stop().await;
+}
+
+/// Whatever was reported before, and however late the delivery comes.
+#[tokio::test]
+async fn a_chain_waits_for_a_store_that_does_not_answer_and_counts_from_its_first_look() {
+    let house = House::open().await;
+    let (first, second) = house.chain(Duration::from_hours(1)).await;
+    let store = Watched::new(&house.embedded);
+    store.knows_told.store(false, Ordering::SeqCst);
+    let running = house.run_on(store.clone(), Told::default());
+    // Closed in another year.
+    let batch = push(1, 1);
+    house.report(&first, &sample::delivery(&first.id, &batch), CallbackState::Success).await;
+    house.publish(&batch).await;
+    let waiting = house.owed_to(&second, &batch).await;
+    assert_eq!(waiting.state, DeliveryState::Parked);
+    store.knows_told.store(true, Ordering::SeqCst);
+    house.wait_until_idle().await;
+    assert_eq!(house.owed_to(&second, &batch).await.state, DeliveryState::Delivered);
+    house.publish(&push(2, 1)).await;
+    assert_eq!(house.owed_to(&second, &push(2, 1)).await.state, DeliveryState::Parked);
+    running.stop().await;
+}
+
+/// Once it is taken out of the chain, it is sent at its next look.
+#[tokio::test]
+async fn what_waits_for_nobody_any_more_is_sent() {
+    let house = House::open().await;
+    let (_, second) = house.chain(Duration::from_hours(1)).await;
+    let running = house.run();
+    let batch = fresh(&house, 1);
+    house.publish(&batch).await;
+    let owed = house.owed_to(&second, &batch).await.delivery.id;
+    let patch = WebhookPatch { after: Some(None), ..WebhookPatch::default() };
+    house.embedded.patch_webhook(&second.id, &patch, house.clock.now()).await.unwrap();
+    house.wait_until_idle().await;
+    assert_eq!(house.history(&owed).await.state, DeliveryState::Delivered);
     running.stop().await;
 }
 

@@ -216,6 +216,7 @@ impl House {
             verdict,
             excerpt: None,
             suspension: dockbell_proto::policy::Suspension::default(),
+            told_as_of: None,
         };
         assert!(self.embedded.record(&record).await.unwrap().is_first);
     }

@@ -113,15 +113,15 @@ impl Store for Watched {
         self.present()?.newest(webhook, repository, tags).await
     }
 
-    async fn claim_news(&self, delivery: &Delivery) -> Result<News, StoreError> {
+    async fn claim_news(&self, delivery: &Delivery, as_of: Timestamp) -> Result<News, StoreError> {
         if !self.knows_told.load(Ordering::SeqCst) {
             return Err(StoreError("the counters are away".to_owned()));
         }
-        self.present()?.claim_news(delivery).await
+        self.present()?.claim_news(delivery, as_of).await
     }
 
-    async fn keep_told(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        self.present()?.keep_told(delivery).await
+    async fn keep_told(&self, delivery: &Delivery, as_of: Timestamp) -> Result<(), StoreError> {
+        self.present()?.keep_told(delivery, as_of).await
     }
 
     async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
@@ -219,6 +219,9 @@ impl Store for Watched {
     }
 
     async fn callbacks(&self, of: &[CallbackId]) -> Result<Vec<Option<Callback>>, StoreError> {
+        if !self.knows_told.load(Ordering::SeqCst) {
+            return Err(StoreError("the counters are away".to_owned()));
+        }
         self.present()?.callbacks(of).await
     }
 

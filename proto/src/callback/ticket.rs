@@ -107,6 +107,7 @@ mod tests {
             not_before: None,
             is_parked: false,
             first_at: None,
+            awaits_since: None,
             content: Arc::new(content),
         }
     }

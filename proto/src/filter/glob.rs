@@ -58,7 +58,7 @@ fn matcher(text: &str) -> Result<GlobMatcher, String> {
     if text.is_empty() || text.len() > GLOB_LIMIT {
         return Err(format!("must hold globs of 1 to {GLOB_LIMIT} bytes"));
     }
-    let glob = GlobBuilder::new(text).literal_separator(true).build();
+    let glob = GlobBuilder::new(text).literal_separator(true).empty_alternates(true).build();
     glob.map(|glob| glob.compile_matcher())
         .map_err(|error| format!("holds {text:?}, which is no glob: {}", error.kind()))
 }

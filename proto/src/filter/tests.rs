@@ -27,6 +27,7 @@ fn names_pass_by_glob_unless_another_leaves_them_out() {
         (vec!["!*-rc*"], vec!["v1", "latest"], vec!["v1-rc1"]),
         (vec!["!*-rc*", "v*"], vec!["v1"], vec!["v1-rc1", "latest"]),
         (vec!["{main,release-?}"], vec!["main", "release-1"], vec!["release-10"]),
+        (vec!["v1{,-alpine}"], vec!["v1", "v1-alpine"], vec!["v1-"]),
         (vec!["[0-9]*.[!a]"], vec!["1.0"], vec!["1.a", "v1.0"]),
         (vec!["team/*"], vec!["team/app"], vec!["team/app/web", "team", "a/team/app"]),
         (vec!["team/**"], vec!["team/app", "team/app/web"], vec!["team"]),

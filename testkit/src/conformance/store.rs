@@ -63,6 +63,7 @@ pub const RULES: &[&str] = &[
     "a_parked_delivery_waits_and_shows_why",
     "a_record_ends_the_parking_of_its_delivery_whatever_the_clocks_say",
     "what_has_later_changes_is_not_parked",
+    "what_is_held_takes_nobodys_place",
     "a_parked_delivery_that_is_given_up_withholds_nothing",
     "no_more_deliveries_wait_than_may",
     "a_park_that_comes_late_brings_nothing_back",
@@ -89,6 +90,8 @@ pub const RULES: &[&str] = &[
     "a_digest_is_known_once_it_was_told_until_another_is_under_way",
     "what_is_older_than_what_was_told_or_withheld_is_old",
     "what_is_told_after_a_later_one_leaves_nothing_known",
+    "while_two_may_be_under_way_at_once_nothing_is_known",
+    "what_was_told_before_a_webhook_was_changed_is_not_known",
     "a_batch_is_new_if_one_of_its_tags_is",
     "what_a_person_asked_for_is_always_new",
     "what_was_told_is_forgotten_in_time_and_with_its_webhook",
@@ -129,6 +132,7 @@ fn failed(delivery: &Delivery, at: Timestamp) -> AttemptRecord {
         verdict: Verdict::Retry { at: at + Duration::from_mins(1) },
         excerpt: Some("down".to_owned()),
         suspension: Suspension::default(),
+        told_as_of: None,
     }
 }
 

@@ -1,15 +1,17 @@
 -- Says what a delivery is to a receiver that wants changes alone: `new`, `known`, or the order that makes it old; and takes
 -- note of it. KEYS and ARGV: as `told` says.
 local latest, is_known, is_new = nil, false, a.is_asked
-local kept = {}
+local found = {}
 for place, tag in ipairs(a.tags) do
-  local order, digest = find(tag[1])
-  kept[place] = order
-  if order and order > tag[2] then
-    if not latest or order > latest then
-      latest = order
+  local kept = find(tag[1])
+  found[place] = kept or {}
+  if not kept or not kept.is_current then
+    is_new = true
+  elseif kept.order > tag[2] then
+    if not latest or kept.order > latest then
+      latest = kept.order
     end
-  elseif order and digest ~= '' and digest == tag[3] then
+  elseif kept.digest ~= '' and kept.digest == tag[3] and tonumber(kept.sure_from) <= tonumber(a.now) then
     is_known = true
   else
     is_new = true
@@ -18,12 +20,20 @@ end
 if latest and not is_known and not is_new then
   return latest
 end
+
+-- From when the digest will be sure, once it is told: as before, unless another one may be under way.
+local function sure_after(kept, order)
+  local is_another = kept.order and (not kept.is_current or kept.digest == '' and kept.order ~= order)
+  return is_another and a.unsure or kept.sure_from or '0'
+end
+
 for place, tag in ipairs(a.tags) do
-  local later = kept[place] and kept[place] > tag[2] and kept[place]
+  local kept = found[place]
+  local later = kept.is_current and kept.order > tag[2] and kept.order
   if is_new then
-    keep(tag[1], later or tag[2], '')
+    keep(tag[1], later or tag[2], '', sure_after(kept, tag[2]))
   elseif not later then
-    keep(tag[1], tag[2], tag[3])
+    keep(tag[1], tag[2], tag[3], kept.sure_from)
   end
 end
 bound()

@@ -1,5 +1,5 @@
--- Keeps what a receiver reported, unless something is kept. KEYS: marker, callback, those of the webhook, gone; ARGV:
--- the report, when it expires, how long it stays, now, its member, what the names of callbacks begin with, how many
+-- Keeps what a receiver reported, unless something is kept. KEYS: marker, callback, those of the webhook by when they were
+-- made, gone; ARGV: the report, when it expires, how long it stays, now, its member, what the names of callbacks begin with, how many
 -- there may be of a webhook. Returns what stands.
 local now = ARGV[6]
 local expires_at, kept = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) (.*)$')
@@ -9,9 +9,8 @@ end
 if redis.call('EXISTS', KEYS[4]) == 1 then
   return ARGV[3]
 end
-redis.call('ZADD', KEYS[3], ARGV[4], ARGV[7])
+redis.call('ZADD', KEYS[3], now, ARGV[7])
 redis.call('SET', KEYS[2], ARGV[4] .. ' ' .. ARGV[3], 'PX', ARGV[5])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 for _, old in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1 - tonumber(ARGV[9]))) do
   redis.call('DEL', ARGV[8] .. old)
   redis.call('ZREM', KEYS[3], old)

@@ -1,4 +1,5 @@
 -- Takes note of a delivery that waits without having been attempted. KEYS and ARGV: as `enter` says.
+-- What `is_held` takes the place of no other.
 -- Returns what became of it, the verdict of its attempt or the order that took its place, the health, and how many
 -- wait.
 
@@ -64,7 +65,7 @@ end
 local waits_until = tonumber(redis.call('ZSCORE', KEYS[5], a.delivery) or '')
 local waits = waits_until and waits_until > now
 -- What is written here lasts longer than a delivery may wait, so that one look in a day renews enough.
-local is_noted = waits and tonumber(a.waits_until) - waits_until < DAY and is_raised()
+local is_noted = waits and tonumber(a.waits_until) - waits_until < DAY and (a.is_held or is_raised())
 if not waits and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
   return answer('full')
 end
@@ -74,7 +75,9 @@ if old or not waits then
   bound_history()
 end
 if not is_noted then
-  raise_newest(' waits')
+  if not a.is_held then
+    raise_newest(' waits')
+  end
   wait()
 end
 return answer('waits')

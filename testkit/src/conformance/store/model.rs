@@ -210,7 +210,7 @@ impl Model {
             self.health.waiting = u32::try_from(self.waiting.len()).expect("a few");
         }
         let (until, reason) = (self.now + Duration::from_mins(1), "its lane is full".to_owned());
-        let parking = Parking { delivery, at: self.now, until, reason, limit: WAITING };
+        let parking = Parking { delivery, at: self.now, until, reason, limit: WAITING, is_held: false };
         let (parked, _) = called("a parking", || store.park(&parking)).await;
         let health = self.health.clone();
         assert_eq!(parked, if is_full { Parked::Full(health) } else { Parked::Waits(health) }, "{parking:?}");

@@ -22,6 +22,7 @@ fn parking(delivery: &Delivery, at: Timestamp) -> Parking {
         until: at + Duration::from_mins(1),
         reason: "its webhook is \"suspended\"".to_owned(),
         limit: 100,
+        is_held: false,
     }
 }
 
@@ -121,6 +122,21 @@ pub async fn what_has_later_changes_is_not_parked(harness: &mut dyn StoreHarness
     assert_eq!(waiting_after(&other, &parking(&asked_for, now)).await, 2);
     assert_eq!(newest(&other, &owner, &["latest"]).await, [Some(order(20))]);
     assert_eq!(waiting_after(&other, &parking(&later, now)).await, 2, "the newest is not superseded by itself");
+}
+
+/// It may never be sent, and the older one be what the receiver ends with.
+pub async fn what_is_held_takes_nobodys_place(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let (owner, now) = (webhook(&store, 1).await, harness.now());
+    let (older, later) = (owed(&owner, &["latest"], 10), owed(&owner, &["latest"], 20));
+    let held = |owed: &Delivery| Parking { is_held: true, ..parking(owed, now) };
+    assert_eq!(waiting_after(&store, &held(&later)).await, 1);
+    assert_eq!(newest(&other, &owner, &["latest"]).await, [None]);
+    assert_eq!(waiting_after(&other, &held(&older)).await, 2);
+    assert_eq!(waiting_after(&other, &held(&later)).await, 2, "it is looked at again");
+    assert_eq!(newest(&other, &owner, &["latest"]).await, [None]);
+    record(&store, &delivered(&later, now)).await;
+    assert_eq!(park(&other, &held(&older)).await, Parked::Superseded { by: order(20) }, "it was sent");
 }
 
 /// What was parked and then given up withholds nothing any more.

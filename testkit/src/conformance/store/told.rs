@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_backends::store::{News, Store, TOLD_KEPT};
+use dockbell_backends::store::{News, Store, TOLD_KEPT, UNSURE};
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::names::Digest;
@@ -24,8 +24,8 @@ fn pushed(webhook: &Webhook, tags: &[&str], after: u64, fill: u32) -> Delivery {
 }
 
 async fn told(store: &Arc<dyn Store>, delivery: &Delivery) {
-    assert_eq!(store.claim_news(delivery).await, Ok(News::New));
-    store.keep_told(delivery).await.expect("an answer");
+    assert_eq!(store.claim_news(delivery, sample::moment()).await, Ok(News::New));
+    store.keep_told(delivery, sample::moment()).await.expect("an answer");
 }
 
 /// By whichever process it was told. What is under way may reach the receiver or not, so that nothing is known meanwhile.
@@ -34,16 +34,20 @@ pub async fn a_digest_is_known_once_it_was_told_until_another_is_under_way(harne
     let owner = webhook(&store, 1).await;
     told(&store, &pushed(&owner, &["latest"], 10, 1)).await;
     for after in [20, 30] {
-        assert_eq!(other.claim_news(&pushed(&owner, &["latest"], after, 1)).await, Ok(News::Known));
+        assert_eq!(other.claim_news(&pushed(&owner, &["latest"], after, 1), sample::moment()).await, Ok(News::Known));
     }
-    assert_eq!(other.claim_news(&pushed(&owner, &["1.0"], 20, 1)).await, Ok(News::New), "another tag");
+    assert_eq!(
+        other.claim_news(&pushed(&owner, &["1.0"], 20, 1), sample::moment()).await,
+        Ok(News::New),
+        "another tag"
+    );
     let changed = pushed(&owner, &["latest"], 40, 2);
-    assert_eq!(other.claim_news(&changed).await, Ok(News::New));
-    assert_eq!(other.claim_news(&changed).await, Ok(News::New), "its next attempt");
+    assert_eq!(other.claim_news(&changed, sample::moment()).await, Ok(News::New));
+    assert_eq!(other.claim_news(&changed, sample::moment()).await, Ok(News::New), "its next attempt");
     told(&store, &pushed(&owner, &["latest"], 50, 1)).await;
     let mut bare = pushed(&owner, &["latest"], 60, 1);
     Arc::make_mut(&mut bare.content).changes.iter_mut().for_each(|change| change.digest = None);
-    assert_eq!(store.claim_news(&bare).await, Ok(News::New), "nobody knows whether it is another");
+    assert_eq!(store.claim_news(&bare, sample::moment()).await, Ok(News::New), "nobody knows whether it is another");
 }
 
 /// Also if what came later was withheld because it was known: the receiver would end with the older one.
@@ -51,11 +55,18 @@ pub async fn what_is_older_than_what_was_told_or_withheld_is_old(harness: &mut d
     let (store, _) = harness.stores();
     let owner = webhook(&store, 1).await;
     told(&store, &pushed(&owner, &["latest"], 10, 1)).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 30, 1)).await, Ok(News::Known));
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 30, 1), sample::moment()).await, Ok(News::Known));
     let old = News::Old { by: order(30) };
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 20, 2)).await, Ok(old));
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 40, 1)).await, Ok(News::Known), "it changed nothing");
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 10, 1)).await, Ok(News::Old { by: order(40) }));
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 20, 2), sample::moment()).await, Ok(old));
+    assert_eq!(
+        store.claim_news(&pushed(&owner, &["latest"], 40, 1), sample::moment()).await,
+        Ok(News::Known),
+        "it changed nothing"
+    );
+    assert_eq!(
+        store.claim_news(&pushed(&owner, &["latest"], 10, 1), sample::moment()).await,
+        Ok(News::Old { by: order(40) })
+    );
 }
 
 /// Nobody knows which of two that were under way at once the receiver took last.
@@ -63,10 +74,42 @@ pub async fn what_is_told_after_a_later_one_leaves_nothing_known(harness: &mut d
     let (store, other) = harness.stores();
     let owner = webhook(&store, 1).await;
     let (first, second) = (pushed(&owner, &["latest"], 10, 1), pushed(&owner, &["latest"], 20, 2));
-    assert_eq!(store.claim_news(&first).await, Ok(News::New));
+    assert_eq!(store.claim_news(&first, sample::moment()).await, Ok(News::New));
     told(&other, &second).await;
-    store.keep_told(&first).await.expect("an answer");
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 30, 2)).await, Ok(News::New));
+    store.keep_told(&first, sample::moment()).await.expect("an answer");
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 30, 2), sample::moment()).await, Ok(News::New));
+}
+
+/// The first hangs while the second is accepted, and may still reach the receiver after it.
+pub async fn while_two_may_be_under_way_at_once_nothing_is_known(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    let claim = async |store: &Arc<dyn Store>, delivery: &Delivery| store.claim_news(delivery, sample::moment()).await;
+    assert_eq!(claim(&store, &pushed(&owner, &["latest"], 10, 1)).await, Ok(News::New));
+    told(&other, &pushed(&owner, &["latest"], 20, 2)).await;
+    told(&store, &pushed(&owner, &["latest"], 30, 2)).await;
+    harness.advance(UNSURE.saturating_sub(Duration::from_secs(1))).await;
+    told(&store, &pushed(&owner, &["latest"], 40, 2)).await;
+    harness.advance(Duration::from_secs(1)).await;
+    assert_eq!(claim(&other, &pushed(&owner, &["latest"], 50, 2)).await, Ok(News::Known));
+}
+
+/// It may have another receiver, or may have been told of everything meanwhile.
+pub async fn what_was_told_before_a_webhook_was_changed_is_not_known(harness: &mut dyn StoreHarness) {
+    let (store, _) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    told(&store, &pushed(&owner, &["latest"], 10, 1)).await;
+    let (next, later) = (pushed(&owner, &["latest"], 20, 1), sample::moment() + Duration::from_micros(1));
+    assert_eq!(store.claim_news(&next, later).await, Ok(News::New));
+    store.keep_told(&next, later).await.expect("an answer");
+    assert_eq!(
+        store.claim_news(&pushed(&owner, &["latest"], 30, 1), later).await,
+        Ok(News::New),
+        "an older may be under way"
+    );
+    store.keep_told(&pushed(&owner, &["latest"], 30, 1), later).await.expect("an answer");
+    harness.advance(UNSURE).await;
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 40, 1), later).await, Ok(News::Known));
 }
 
 /// A whole batch is known when all its tags are, and old when all of them are.
@@ -74,12 +117,20 @@ pub async fn a_batch_is_new_if_one_of_its_tags_is(harness: &mut dyn StoreHarness
     let (store, _) = harness.stores();
     let owner = webhook(&store, 1).await;
     told(&store, &pushed(&owner, &["1", "2"], 10, 1)).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2"], 20, 1)).await, Ok(News::Known));
-    assert_eq!(store.claim_news(&pushed(&owner, &["2"], 30, 1)).await, Ok(News::Known));
-    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2"], 25, 1)).await, Ok(News::Known), "one known, one old");
-    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2"], 22, 1)).await, Ok(News::Old { by: order(30) }));
+    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2"], 20, 1), sample::moment()).await, Ok(News::Known));
+    assert_eq!(store.claim_news(&pushed(&owner, &["2"], 30, 1), sample::moment()).await, Ok(News::Known));
+    assert_eq!(
+        store.claim_news(&pushed(&owner, &["1", "2"], 25, 1), sample::moment()).await,
+        Ok(News::Known),
+        "one known, one old"
+    );
+    assert_eq!(
+        store.claim_news(&pushed(&owner, &["1", "2"], 22, 1), sample::moment()).await,
+        Ok(News::Old { by: order(30) })
+    );
     told(&store, &pushed(&owner, &["1", "3"], 40, 1)).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2", "3"], 50, 1)).await, Ok(News::Known));
+    harness.advance(UNSURE).await;
+    assert_eq!(store.claim_news(&pushed(&owner, &["1", "2", "3"], 50, 1), sample::moment()).await, Ok(News::Known));
 }
 
 /// A redelivery takes the receiver back, so that nothing is known until the next is told.
@@ -93,7 +144,8 @@ pub async fn what_a_person_asked_for_is_always_new(harness: &mut dyn StoreHarnes
     let next = pushed(&owner, &["latest"], 30, 2);
     told(&store, &next).await;
     told(&store, &Delivery { request: 1, ..next }).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 40, 2)).await, Ok(News::Known));
+    harness.advance(UNSURE).await;
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 40, 2), sample::moment()).await, Ok(News::Known));
 }
 
 /// A tag that nobody pushes takes no room for ever, and nothing is kept of a webhook that is gone.
@@ -102,11 +154,11 @@ pub async fn what_was_told_is_forgotten_in_time_and_with_its_webhook(harness: &m
     let owner = webhook(&store, 1).await;
     told(&store, &pushed(&owner, &["latest"], 10, 1)).await;
     harness.advance(TOLD_KEPT.saturating_sub(Duration::from_secs(1))).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 20, 1)).await, Ok(News::Known));
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 20, 1), sample::moment()).await, Ok(News::Known));
     harness.advance(TOLD_KEPT).await;
     told(&store, &pushed(&owner, &["latest"], 30, 1)).await;
     assert_eq!(other.remove_webhook(&owner.id).await, Ok(true));
-    store.keep_told(&pushed(&owner, &["latest"], 40, 1)).await.expect("an answer");
+    store.keep_told(&pushed(&owner, &["latest"], 40, 1), sample::moment()).await.expect("an answer");
     let owner = webhook(&store, 1).await;
-    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 50, 1)).await, Ok(News::New));
+    assert_eq!(store.claim_news(&pushed(&owner, &["latest"], 50, 1), sample::moment()).await, Ok(News::New));
 }

@@ -162,6 +162,7 @@ pub async fn a_webhook_that_takes_the_place_of_a_removed_one_starts_anew(harness
         until: harness.now() + Duration::from_mins(1),
         reason: "its lane is full".to_owned(),
         limit: 100,
+        is_held: false,
     };
     let change = StandingChange { at: harness.now(), standing: StandingWord::Disabled, reason: "for now".to_owned() };
     suspend(harness, &gone).await;
