@@ -49,6 +49,8 @@ const QUIESCE: Duration = Duration::from_mins(5);
 const COUNTED_EVERY: Duration = Duration::from_secs(6);
 /// How long a kill waits for something that it hits.
 const KILLS_WAIT: Duration = Duration::from_secs(2);
+/// Twice as long as deliverers keep connections that nobody uses, of which there are many after a backlog.
+const IDLE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
 const PROBE: Duration = Duration::from_secs(30);
 
@@ -210,8 +212,14 @@ impl Going {
         }
         say(&format!("quiet {:.0?} after the end of all trouble", healed.elapsed()));
         evidence.unwell = self.unwell().await?.0;
-        evidence.after = resources::most(self.stage.programs()).ok_or("a process ended by itself")?;
-        Ok(evidence)
+        let settled = Instant::now() + IDLE;
+        loop {
+            evidence.after = resources::most(self.stage.programs()).ok_or("a process ended by itself")?;
+            if evidence.grown().is_empty() || Instant::now() > settled {
+                return Ok(evidence);
+            }
+            sleep(POLL).await;
+        }
     }
 
     /// Pushes once to every repository, and says how long it took to reach the webhook that never ails.

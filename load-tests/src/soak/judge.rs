@@ -188,7 +188,8 @@ impl Evidence {
         line("I6 counters", (!self.ailments.is_empty()).then_some(self.unwell.is_empty()), why)
     }
 
-    fn resources(&self) -> Line {
+    /// The programs that hold much more than at first.
+    pub(crate) fn grown(&self) -> Vec<String> {
         let grown = |(kind, after): (&String, &Held)| {
             let before = self.before.get(kind)?;
             #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far less than a float counts exactly")]
@@ -197,7 +198,11 @@ impl Evidence {
                 || after.files > before.files + FILES;
             has_grown.then(|| format!("{kind} from {before:?} to {after:?}"))
         };
-        let grown: Vec<String> = self.after.iter().filter_map(grown).collect();
+        self.after.iter().filter_map(grown).collect()
+    }
+
+    fn resources(&self) -> Line {
+        let grown = self.grown();
         let left: Vec<String> = self
             .left
             .iter()
