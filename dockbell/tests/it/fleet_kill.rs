@@ -35,8 +35,11 @@ const LIFE_MS: u64 = 2_000;
 const ANSWERED_AFTER: Duration = Duration::from_millis(150);
 /// A broker that is killed earlier breaks its youngest queues.
 const QUEUES_MATURE: Duration = Duration::from_secs(12);
-/// How long after a process is gone the receiver may still read what it had sent.
-const STILL_READ: Duration = Duration::from_millis(200);
+/// How long after a kill something may be seen for the first time that comes again because of it. The receiver has yet
+/// to read what a deliverer had sent; and what a producer had published but not acknowledged, or the broker had taken but
+/// not confirmed, is published once more, so that two deliverers may have a copy each under way. On a busy machine that
+/// was seen 800 ms after the broker's return.
+const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// How late a process counts.
 const COUNTED: Duration = Duration::from_secs(10);
@@ -183,7 +186,7 @@ impl<'node> Crew<'node> {
 
 impl Kill {
     fn unsettled<'a>(&self, sightings: &'a Sightings) -> HashSet<&'a str> {
-        let seen = sightings.all().iter().filter(|sighting| sighting.at <= self.gone + STILL_READ);
+        let seen = sightings.all().iter().filter(|sighting| sighting.at <= self.gone + AFTERMATH);
         seen.map(|sighting| &*sighting.delivery).filter(|delivery| !self.settled.contains(*delivery)).collect()
     }
 }
@@ -244,7 +247,7 @@ async fn nothing_accepted_is_lost_in_twenty_kills_two_of_the_broker_and_more_sha
     };
     let report = reported.judge(&sightings, &terms);
     crew.tell_unexplained(&report, &sightings);
-    assert_eq!(report.judgement(), Judgement::Passed, "{report}\n{}", crew.log());
+    assert_eq!(report.judgement(), Judgement::Passed, "{}\n{report}", crew.log());
 }
 
 fn repeated(sightings: &Sightings) -> usize {
@@ -262,5 +265,5 @@ async fn nothing_comes_twice_without_a_fault_and_the_numbers_add_up() {
     let accepted = Hit { name: "accepted events", times: reported.ledger.accepted(), least: EVENTS_WITHOUT_KILLS };
     let sums = crew.sums(&reported, &sightings).await;
     let report = reported.judge(&sightings, &Terms { repeats: Repeats::Together(0), sums, hits: vec![accepted] });
-    assert_eq!(report.judgement(), Judgement::Passed, "{report}\n{}", crew.log());
+    assert_eq!(report.judgement(), Judgement::Passed, "{}\n{report}", crew.log());
 }
