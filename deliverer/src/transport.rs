@@ -1,47 +1,44 @@
 //! The one way out: POSTs to webhooks, within bounds of time, size and address.
 //!
-//! The client knows no proxy, follows no redirect and decodes no compression. Literal addresses are judged
-//! with the URL, resolved ones when a connection is made; a name's answers are only ever dialled after
-//! they were judged.
+//! The client knows no proxy, follows no redirect and decodes no compression
+//! (`docs/decisions/0016-attempts-go-out-through-hyper-util.md`). Every address is judged where it is dialled, literals
+//! with the URL as well.
 
+mod client;
 mod dates;
+mod dial;
 mod failure;
 pub mod names;
 mod resolve;
 pub mod roots;
 mod routes;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dockbell_chassis::crypto::http_client;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::outcome::{Outcome, Phase};
 use dockbell_proto::target::TargetUrl;
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, StatusCode};
+use http::header::{ACCEPT, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use jiff::Timestamp;
-use reqwest::Client;
-use reqwest::redirect::Policy;
 use tokio::time::{Instant, timeout_at};
 
+use client::{Client, client};
 use dates::{Dates, date_of};
+use dial::Dialler;
 use names::Names;
 use resolve::VettingResolver;
 use roots::Roots;
 
-/// How much of an answer's body is kept, in bytes; the rest is not read.
+/// How much of an answer's body is kept, in bytes.
 const BODY_KEPT: usize = 16 * 1024;
-/// How long an idle connection is kept. Proxies commonly close theirs later. Of a receiver that closes it sooner that is
-/// noticed when it does, and another one is made; what is on its way just then is a failed attempt.
-const IDLE: Duration = Duration::from_secs(15);
-/// A port that stands for all that other services have: TCPMUX, which nobody runs.
-const A_SERVICE: u16 = 1;
-/// How many idle connections are kept per receiver.
-const IDLE_PER_HOST: usize = 16;
+/// How much of it is read, in bytes, so that the connection can be used again. What is longer is cut off with it.
+const BODY_READ: usize = 64 * 1024;
 
 /// The bounds of an attempt's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +89,7 @@ pub struct Exchange {
 /// The HTTP client of the deliverer.
 #[derive(Debug)]
 pub struct Transport {
-    /// A port that an exception of the policy is limited to has a client of its own, because a resolver is
-    /// not told the port.
-    by_port: BTreeMap<u16, Client>,
-    /// For ports of other services, at which only exceptions are dialled.
-    services: Client,
-    other: Client,
+    client: Client,
     deadlines: Deadlines,
     clock: Arc<dyn Clock>,
     dates: Dates,
@@ -106,7 +98,7 @@ pub struct Transport {
 /// The client cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("set up the HTTP client")]
-pub struct TransportError(#[source] reqwest::Error);
+pub struct TransportError(#[source] rustls::Error);
 
 impl Transport {
     /// A client that dials only what `policy` permits. `clock` dates answers that do not date themselves.
@@ -116,12 +108,9 @@ impl Transport {
         deadlines: Deadlines,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
-        let resolver =
-            |port| VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), port, deadlines.connect);
-        let client = |port| client(resolver(port), &outside.roots, deadlines).map_err(TransportError);
-        let by_port = policy.excepted_ports().map(|port| Ok((port, client(Some(port))?))).collect::<Result<_, _>>()?;
-        let (services, other) = (client(Some(A_SERVICE))?, client(None)?);
-        Ok(Self { by_port, services, other, deadlines, clock, dates: Dates::default() })
+        let resolver = VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), deadlines.connect);
+        let client = client(Dialler::new(resolver), &outside.roots, deadlines.connect)?;
+        Ok(Self { client, deadlines, clock, dates: Dates::default() })
     }
 
     /// The bounds of an attempt's time.
@@ -139,16 +128,10 @@ impl Transport {
         Exchange { outcome, body, took: began.elapsed() }
     }
 
-    fn client_for(&self, port: u16) -> &Client {
-        let otherwise = if AddressPolicy::is_of_services(port) { &self.services } else { &self.other };
-        self.by_port.get(&port).unwrap_or(otherwise)
-    }
-
     async fn exchange(&self, post: Post, deadline: Instant) -> (Outcome, Vec<u8>) {
-        let (url, host) = (post.url.expose().clone(), post.url.host().to_owned());
-        let client = self.client_for(url.port_or_known_default().unwrap_or_default());
-        let request = client.post(url).headers(post.headers).body(post.body).send();
-        let response = match timeout_at(deadline, request).await {
+        let host = post.url.host().to_owned();
+        let Ok(request) = request(post) else { return (unsendable(), Vec::new()) };
+        let response = match timeout_at(deadline, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return (failure::classify(&error), Vec::new()),
             Err(_) => return (Outcome::TimedOut { phase: Phase::Headers }, Vec::new()),
@@ -167,22 +150,18 @@ impl Transport {
     }
 }
 
-fn client(resolver: VettingResolver, roots: &Roots, deadlines: Deadlines) -> Result<Client, reqwest::Error> {
-    let resolver = Arc::new(resolver);
-    http_client(|| {
-        Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .http1_only()
-            .retry(reqwest::retry::never())
-            .dns_resolver(Arc::clone(&resolver))
-            .tls_certs_merge(roots.certificates())
-            .connect_timeout(deadlines.connect)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .tcp_nodelay(true)
-    })
+fn request(post: Post) -> Result<Request<Full<Bytes>>, http::uri::InvalidUri> {
+    let mut request = Request::new(Full::new(post.body));
+    *request.uri_mut() = Uri::try_from(post.url.expose().as_str())?;
+    *request.method_mut() = Method::POST;
+    *request.headers_mut() = post.headers;
+    request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    Ok(request)
+}
+
+/// What the readers of URLs and of requests do not agree on is no use to guess at.
+fn unsendable() -> Outcome {
+    Outcome::Blocked { reason: "the url cannot be sent in a request".to_owned() }
 }
 
 fn outcome_of(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Outcome {
@@ -202,17 +181,19 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(dates::read(text)?.duration_since(now)).unwrap_or_default())
 }
 
-/// Reads the beginning of a body. Of what is too long the rest is never read and its connection is closed.
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = BODY_KEPT - body.len();
-        body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-        if body.len() == BODY_KEPT {
+/// Reads a body and returns its beginning. What is longer than is read is never asked for: its connection is closed.
+async fn read(response: Response<Incoming>) -> Result<Vec<u8>, hyper::Error> {
+    let (mut body, mut kept, mut length) = (response.into_body(), Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
+        let room = BODY_KEPT - kept.len();
+        kept.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+        length += chunk.len();
+        if length >= BODY_READ {
             break;
         }
     }
-    Ok(body)
+    Ok(kept)
 }
 
 #[cfg(test)]

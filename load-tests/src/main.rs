@@ -14,6 +14,7 @@ mod ratio;
 mod report;
 mod sink;
 mod soak;
+mod transport;
 mod trial;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +51,8 @@ enum Scenario {
     Parked(parked::Parked),
     /// Whether anything is lost while all kinds of faults come at random
     Soak(soak::Soak),
+    /// How many attempts the way out makes, beside a client of a well-known library; starts no fleet
+    Transport(transport::TransportCost),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +80,7 @@ async fn play(Cli { scenario, logs, variables }: Cli) -> Result<bool, BoxError> 
         }
         Scenario::Parked(parked) => on_ground(folder, &variables, async |ground| parked.run(ground).await).await,
         Scenario::Soak(soak) => soak.run(folder, &variables).await,
+        Scenario::Transport(cost) => cost.run().await,
     }
 }
 

@@ -128,6 +128,12 @@ fn check_name(name: &str, port: u16, policy: &AddressPolicy) -> Result<(), Targe
     if name.len() > 253 || !name.split('.').all(fits) {
         return Err(invalid("has an empty or too long label in its host, or one that begins or ends with a hyphen"));
     }
+    // Names of the internet's hosts have letters, digits and hyphens (RFC 1123, section 2.1); those of containers have
+    // underscores, too.
+    let is_of_hosts = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if !name.bytes().all(|byte| is_of_hosts(byte) || (byte == b'_' && policy.has_exceptions())) {
+        return Err(invalid("has a character in its host that is no letter, digit, hyphen or dot"));
+    }
     if is_inner(name) && !policy.has_exceptions() {
         return Err(TargetError::Inner { host: name.to_owned() });
     }

@@ -18,4 +18,5 @@ pub mod redis;
 pub mod registry;
 pub mod rogue;
 pub mod sample;
+pub mod spellings;
 pub mod wait;

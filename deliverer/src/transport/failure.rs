@@ -4,14 +4,17 @@ use std::error::Error;
 use std::io;
 
 use dockbell_proto::outcome::{Outcome, Phase};
+use hyper_util::client::legacy::Error as LegacyError;
 use rustls::{CertificateError, Error as TlsError};
 
+use super::client::ConnectTimedOut;
+use super::dial::Elsewhere;
 use super::names::LookUpError;
-use super::resolve::ForbiddenName;
+use super::resolve::ForbiddenHost;
 
 /// Names the outcome of an exchange that ended in `error`.
-pub(super) fn classify(error: &reqwest::Error) -> Outcome {
-    if find::<ForbiddenName>(error).is_some() {
+pub(super) fn classify(error: &(dyn Error + 'static)) -> Outcome {
+    if find::<ForbiddenHost>(error).is_some() || find::<Elsewhere>(error).is_some() {
         // Which address it was would tell the webhook's owner about the network inside.
         return Outcome::Blocked { reason: "the host leads to an address that is not allowed".to_owned() };
     }
@@ -19,8 +22,8 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
         let reason = error.to_string();
         return if error.is_ours() { Outcome::Hindered { reason } } else { Outcome::Unreachable { reason } };
     }
-    if error.is_timeout() {
-        return Outcome::TimedOut { phase: if error.is_connect() { Phase::Connect } else { Phase::Headers } };
+    if find::<ConnectTimedOut>(error).is_some() {
+        return Outcome::TimedOut { phase: Phase::Connect };
     }
     if let Some(error) = find::<TlsError>(error) {
         return unreachable(&of_handshake(error));
@@ -28,7 +31,8 @@ pub(super) fn classify(error: &reqwest::Error) -> Outcome {
     if let Some(error) = find::<io::Error>(error) {
         return of_connection(error);
     }
-    unreachable(if error.is_connect() { "no connection could be made" } else { "the answer is not HTTP or broke off" })
+    let is_connecting = find::<LegacyError>(error).is_some_and(LegacyError::is_connect);
+    unreachable(if is_connecting { "no connection could be made" } else { "the answer is not HTTP or broke off" })
 }
 
 fn unreachable(reason: &str) -> Outcome {

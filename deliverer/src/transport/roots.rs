@@ -1,13 +1,12 @@
 //! Who may vouch for receivers, besides those whom the system trusts.
 
-use reqwest::Certificate;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 /// Certificates of authorities that an operator trusts.
 #[derive(Debug, Clone, Default)]
-pub struct Roots(Vec<Certificate>);
+pub struct Roots(Vec<CertificateDer<'static>>);
 
 /// The file holds no certificates that could vouch for anybody.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +27,13 @@ impl Roots {
             let certificate = certificate.map_err(|_| RootsError::Unreadable)?;
             // The client would only say so when it is made, and not of which file.
             RootCertStore::empty().add(certificate.clone()).map_err(|_| RootsError::Unreadable)?;
-            certificates.push(Certificate::from_der(&certificate).map_err(|_| RootsError::Unreadable)?);
+            certificates.push(certificate);
         }
         if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Self(certificates)) }
     }
 
-    pub(super) fn certificates(&self) -> impl Iterator<Item = Certificate> {
-        self.0.iter().cloned()
+    pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.0.clone()
     }
 }
 

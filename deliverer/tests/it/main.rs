@@ -19,6 +19,8 @@ mod misbehaving;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod outlawed;
+#[cfg(test)]
 mod overlapping;
 #[cfg(test)]
 mod reaching;

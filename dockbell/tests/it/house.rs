@@ -17,14 +17,15 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("console", &["proto", "backends", "chassis"]),
     ("dockbell", &["proto", "backends", "chassis", "process", "producer", "deliverer", "console"]),
     ("testkit", &["proto", "backends"]),
-    ("load-tests", &["proto", "backends", "chassis", "testkit"]),
+    ("load-tests", &["proto", "backends", "chassis", "deliverer", "testkit"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("lapin", &["backends", "load-tests"]),
     ("rusqlite", &["backends"]),
     ("redis", &["backends"]),
-    ("reqwest", &["deliverer", "dockbell", "chassis", "load-tests"]),
+    ("hyper-rustls", &["deliverer"]),
+    ("reqwest", &["dockbell", "chassis", "load-tests"]),
     ("hickory-resolver", &["deliverer"]),
     ("axum", &["chassis", "console", "producer", "testkit"]),
 ];
