@@ -112,4 +112,9 @@ impl Member {
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
     }
+
+    /// The most memory that it ever had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.process.peak_memory()
+    }
 }

@@ -39,6 +39,8 @@ mod fleet_trace;
 #[cfg(test)]
 mod fleet_work;
 #[cfg(test)]
+mod flooded;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod house;

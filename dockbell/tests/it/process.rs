@@ -179,6 +179,14 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
+    /// The most memory that it ever had (`VmHWM`, proc(5)), in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let id = self.child.id().expect("the process runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Ends it as a power cut would. Returns once it is gone.
     pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();
