@@ -8,9 +8,11 @@
 pub mod amqp;
 pub mod bus;
 pub mod embedded;
+mod identity;
 pub mod redis;
 pub mod repeat;
 pub mod store;
 
 pub use bus::Bus;
+pub use identity::ClientIdentity;
 pub use store::Store;

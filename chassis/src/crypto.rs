@@ -1,10 +1,14 @@
 //! The one provider of cryptography for every TLS connection of the process.
 
+mod identity;
+
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
+
+pub use identity::{Identity, IdentityError};
 
 /// Makes rustls use ring everywhere. Calling it again changes nothing.
 ///

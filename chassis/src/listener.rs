@@ -1,4 +1,6 @@
-//! Serves routes over HTTP/1, and survives clients that are slow, many, or gone.
+//! Serves routes over HTTP/1, with or without TLS, and survives clients that are slow, many, or gone.
+
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -15,19 +17,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::lifecycle::{BoxError, Shutdown};
 
+pub use tls::{ServerTls, ServerTlsError};
+
 #[cfg(test)]
 mod tests;
 
-/// A client sends its headers in one or two packets; one that needs longer wants to hold the connection.
-/// It also bounds how long an idle connection is kept.
+/// A client sends its headers in one or two packets; one that needs longer wants to hold the connection. It also bounds
+/// the handshake of TLS, and how long an idle connection is kept.
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
 /// The longest that a request may take to be read and answered.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -46,20 +52,45 @@ const MAX_CONNECTIONS: usize = 512;
 /// A pause after the kernel refuses a connection, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where to listen, and how.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The address.
+    pub address: SocketAddr,
+    /// With it, only TLS is spoken there.
+    pub tls: Option<ServerTls>,
+}
+
+impl From<SocketAddr> for Place {
+    /// Without TLS.
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
+impl Place {
+    /// The scheme of its URLs.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
 /// A bound socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<ServerTls>,
 }
 
 impl Listener {
     /// Takes an address; port 0 takes a free one. The error names the address.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub async fn bind(place: impl Into<Place>) -> io::Result<Self> {
+        let Place { address, tls } = place.into();
         let name = |error: io::Error| io::Error::new(error.kind(), format!("listen on {address}: {error}"));
         let socket = TcpListener::bind(address).await.map_err(name)?;
         let address = socket.local_addr().map_err(name)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, tls })
     }
 
     /// The address, with its real port.
@@ -83,7 +114,12 @@ impl Listener {
                 }
                 accepted = accept(&self.socket, &room) => accepted?,
             };
-            connections.spawn(converse(stream, client, router.clone(), shutdown.clone(), permit));
+            let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
+            let conversing = converse(acceptor, (stream, client), router.clone(), shutdown.clone());
+            connections.spawn(async {
+                conversing.await;
+                drop(permit);
+            });
         }
         drop(self.socket);
         while let Some(ended) = connections.join_next().await {
@@ -110,17 +146,25 @@ async fn accept(
     }
 }
 
-/// One connection, which holds its permit to the end.
+/// One connection, to its end.
 async fn converse(
-    stream: TcpStream,
-    client: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    (stream, client): (TcpStream, SocketAddr),
     router: Router,
     shutdown: Shutdown,
-    _permit: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "answers may be slow");
     }
+    let Some(acceptor) = acceptor else { return serve_on(stream, client, router, shutdown).await };
+    match timeout(HEADER_LIMIT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => serve_on(stream, client, router, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(error = %error, "the handshake of TLS failed"),
+        Err(_) => tracing::debug!("cut a connection whose handshake of TLS would not end"),
+    }
+}
+
+async fn serve_on(stream: impl AsyncRead + AsyncWrite + Unpin, client: SocketAddr, router: Router, shutdown: Shutdown) {
     let service = service_fn(|request| answer(router.clone(), request, client));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).max_headers(MAX_HEADERS);

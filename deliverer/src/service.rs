@@ -1,11 +1,11 @@
 //! The deliverer as a part of a process: delivers batches, and what waits for a further attempt.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::lifecycle::Lifecycle;
+use dockbell_chassis::listener::Place;
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::command::Failure;
 use dockbell_process::listen::admin_listen;
@@ -116,7 +116,7 @@ fn outside(settings: &Settings) -> Outside {
 /// The settings of a process that is a deliverer and nothing else.
 #[derive(Debug)]
 pub struct Service {
-    admin_listen: SocketAddr,
+    admin_listen: Place,
     telemetry: TelemetryConfig,
     servers: Servers,
     settings: Settings,
@@ -134,7 +134,18 @@ enum ServiceError {
 impl Service {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        for section in ["listen", "data", "admin_token", "api_url", "embedded", "window", "sources", "ingest_token"] {
+        for section in [
+            "listen",
+            "tls",
+            "data",
+            "admin_token",
+            "api_url",
+            "api_ca_file",
+            "embedded",
+            "window",
+            "sources",
+            "ingest_token",
+        ] {
             reader.leave_to_others(section);
         }
         let admin_listen = admin_listen(reader);

@@ -75,16 +75,26 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client of the API at `api_url`, below which `/api/v1` is. A TLS provider must be installed.
-    pub(crate) fn new(api_url: &str, token: Secret) -> Result<Self, CliError> {
+    /// `roots` are certificates (PEM), any of which may vouch for it, besides the system's.
+    pub(crate) fn new(api_url: &str, roots: Option<&[u8]>, token: Secret) -> Result<Self, CliError> {
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let base = Url::parse(api_url).ok().filter(usable).ok_or_else(|| {
             CliError::Settings("--api-url/DOCKBELL_API_URL must be a URL such as http://127.0.0.1:8080".to_owned())
         })?;
         // The token must go nowhere but to that URL: neither through a proxy that the environment names, nor
         // after a redirect.
+        let roots = match roots.map(reqwest::Certificate::from_pem_bundle) {
+            None => Vec::new(),
+            Some(Ok(roots)) if !roots.is_empty() => roots,
+            Some(_) => {
+                return Err(CliError::Settings(
+                    "api_ca_file/DOCKBELL_API_CA_FILE holds no certificate (PEM)".to_owned(),
+                ));
+            }
+        };
         let configured = || {
             let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-            builder.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT)
+            builder.connect_timeout(CONNECT_LIMIT).timeout(CALL_LIMIT).tls_certs_merge(roots.clone())
         };
         let http = http_client(configured)
             .map_err(|error| CliError::Settings(format!("cannot prepare the connection: {}", root_cause(&error))))?;
@@ -204,7 +214,7 @@ mod tests {
 
     fn client(api_url: &str) -> Result<Client, CliError> {
         dockbell_chassis::crypto::install_crypto_provider();
-        Client::new(api_url, Secret::new("canary"))
+        Client::new(api_url, None, Secret::new("canary"))
     }
 
     /// What the client makes of an answer, and the request that it sent.

@@ -1,11 +1,10 @@
 //! `dockbell console`: the API as a process of its own.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
-use dockbell_chassis::listener::Listener;
+use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_console::{Console, Operators};
 use dockbell_deliverer::operations::Operations;
@@ -20,8 +19,8 @@ use dockbell_proto::secret::Secret;
 /// The settings of a process that is the API and nothing else.
 #[derive(Debug)]
 pub(crate) struct Service {
-    listen: SocketAddr,
-    admin_listen: SocketAddr,
+    listen: Place,
+    admin_listen: Place,
     telemetry: TelemetryConfig,
     servers: Servers,
     admin_token: Secret,
@@ -58,7 +57,7 @@ pub(crate) fn console(
 impl Service {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        for section in ["data", "api_url", "embedded", "window", "sources", "ingest_token"] {
+        for section in ["data", "api_url", "api_ca_file", "embedded", "window", "sources", "ingest_token"] {
             reader.leave_to_others(section);
         }
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));

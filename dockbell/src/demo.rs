@@ -29,8 +29,9 @@ pub(crate) async fn run(mut settings: Settings, keeps: (bool, bool)) -> Result<(
     let temporary = tempfile::tempdir().map_err(|error| UpError::Demo(error.into()))?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     temporary.path().clone_into(&mut settings.data);
-    settings.listen = if keeps.0 { settings.listen } else { any_port };
-    settings.admin_listen = if keeps.1 { settings.admin_listen } else { any_port };
+    // Its player speaks plain HTTP.
+    settings.listen = if keeps.0 { settings.listen.address } else { any_port }.into();
+    settings.admin_listen = if keeps.1 { settings.admin_listen.address } else { any_port }.into();
     "warn".clone_into(&mut settings.telemetry.log_filter);
     let receiver = Receiver::bind().await.map_err(UpError::Listen)?;
     settings.deliverer.targets = Arc::new(policy(receiver.address())?);

@@ -162,7 +162,7 @@ fn client(settings: &Settings) -> Result<Client, Failure> {
             found => return Err(Failure::Failed(no_token(settings, found.err()))),
         },
     };
-    Client::new(&settings.api_url(), token).map_err(Failure::failed)
+    Client::new(&settings.api_url(), settings.api_roots.as_deref(), token).map_err(Failure::failed)
 }
 
 fn no_token(settings: &Settings, error: Option<io::Error>) -> String {

@@ -1,10 +1,11 @@
 //! The settings of the whole process, from flags, environment and file.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use dockbell_chassis::config::Reader;
+use dockbell_chassis::listener::Place;
 use dockbell_chassis::telemetry::TelemetryConfig;
+use dockbell_process::files::content;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
 use dockbell_proto::secret::Secret;
@@ -15,11 +16,13 @@ const DATA: &str = "./dockbell-data";
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin_listen: SocketAddr,
+    pub(crate) listen: Place,
+    pub(crate) admin_listen: Place,
     pub(crate) data: PathBuf,
     pub(crate) admin_token: Option<Secret>,
     pub(crate) api_url: Option<String>,
+    /// Who may vouch for the API, besides those whom the system trusts.
+    pub(crate) api_roots: Option<Vec<u8>>,
     pub(crate) telemetry: TelemetryConfig,
     /// None where the data folder holds everything.
     pub(crate) servers: Option<Servers>,
@@ -37,6 +40,7 @@ impl Settings {
             data: reader.text("data").unwrap_or_else(|| DATA.to_owned()).into(),
             admin_token: reader.text("admin_token").map(Secret::new),
             api_url: reader.text("api_url"),
+            api_roots: content(reader, "api_ca_file"),
             telemetry: TelemetryConfig::read(reader, "dockbell"),
             servers: Servers::read(reader),
             queue_bytes: reader.count("embedded.queue_bytes", 1 << 30, (1 << 20)..=(1 << 40)),
@@ -47,6 +51,6 @@ impl Settings {
 
     /// Where the command line finds the API.
     pub(crate) fn api_url(&self) -> String {
-        self.api_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        self.api_url.clone().unwrap_or_else(|| format!("{}://{}", self.listen.scheme(), self.listen.address))
     }
 }

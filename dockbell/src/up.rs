@@ -47,12 +47,12 @@ pub(crate) struct House {
 impl House {
     /// Opens the backends and the ports. Nothing runs yet.
     pub(crate) async fn set_up(settings: Settings) -> Result<Self, UpError> {
-        let mut process = Process::set_up(settings.telemetry.clone(), settings.admin_listen).await?;
+        let mut process = Process::set_up(settings.telemetry.clone(), settings.admin_listen.clone()).await?;
         let (bus, store) = open(&mut process, &settings)?;
         let rng = &mut process.rng;
         let admin_token = token(settings.admin_token.clone(), &settings.data, ADMIN_TOKEN, rng)?;
         let ingest_token = token(settings.producer.ingest_token.clone(), &settings.data, INGEST_TOKEN, rng)?;
-        let intake_and_api = Listener::bind(settings.listen).await.map_err(UpError::Listen)?;
+        let intake_and_api = Listener::bind(settings.listen.clone()).await.map_err(UpError::Listen)?;
         Ok(Self { process, store, ingest_token, intake_and_api, bus, admin_token, settings })
     }
 

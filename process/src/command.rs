@@ -129,7 +129,7 @@ pub fn main<C: Parser, F: Future<Output = Result<(), Failure>>>(name: &str, run:
 }
 
 /// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

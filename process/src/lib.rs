@@ -3,6 +3,7 @@
 
 pub mod command;
 mod depth;
+pub mod files;
 pub mod listen;
 mod numbers;
 pub mod process;

@@ -12,7 +12,7 @@ use dockbell_backends::redis::{RedisConfig, RedisConfigError, RedisStore};
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::admin::{self, Readiness};
 use dockbell_chassis::lifecycle::{Lifecycle, LifecycleError, Signals};
-use dockbell_chassis::listener::Listener;
+use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::{Telemetry, TelemetryConfig, TelemetryError};
 use dockbell_proto::clock::{Clock, SystemClock};
 use opentelemetry::metrics::Meter;
@@ -78,7 +78,7 @@ fn raise_open_files() {
 
 impl Process {
     /// Starts to log, and takes the address of health and metrics.
-    pub async fn set_up(telemetry: TelemetryConfig, admin: SocketAddr) -> Result<Self, ProcessError> {
+    pub async fn set_up(telemetry: TelemetryConfig, admin: Place) -> Result<Self, ProcessError> {
         let telemetry = Telemetry::start(telemetry)?;
         raise_open_files();
         let admin = Listener::bind(admin).await.map_err(ProcessError::Listen)?;

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU16;
 
+use dockbell_backends::ClientIdentity;
 use dockbell_backends::amqp::{AmqpConfig, AmqpConfigError, AmqpNames, AmqpOptions, Topology};
 use dockbell_backends::redis::{RedisConfig, RedisTimeouts};
 use dockbell_chassis::config::Reader;
 use dockbell_proto::secret::Secret;
+
+use crate::files;
 
 const AMQP_URL: &str = "amqp.url";
 const REDIS_URL: &str = "redis.url";
@@ -66,7 +69,7 @@ fn read_amqp(reader: &mut Reader) -> Option<AmqpConfig> {
     let urls: Vec<Secret> = urls?.into_iter().map(Secret::new).collect();
     match AmqpConfig::new(&urls, options) {
         Ok(config) => Some(config),
-        Err(error @ (AmqpConfigError::NoUrl | AmqpConfigError::Url(_))) => {
+        Err(error @ (AmqpConfigError::NoUrl | AmqpConfigError::Url(_) | AmqpConfigError::Plaintext(_))) => {
             reader.reject(AMQP_URL, error.to_string());
             None
         }
@@ -90,7 +93,8 @@ fn read_options(reader: &mut Reader) -> AmqpOptions {
         dead_bytes: reader.count("amqp.dead_bytes", default.dead_bytes, MIB..=1 << 40),
         dead_age: reader.duration("amqp.dead_age", default.dead_age),
         heartbeat: reader.duration("amqp.heartbeat", default.heartbeat),
-        root_certificates: read_file(reader, "amqp.ca_file"),
+        root_certificates: files::content(reader, "amqp.ca_file"),
+        identity: read_identity(reader, "amqp"),
         ..default
     }
 }
@@ -126,12 +130,14 @@ fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
     let url = reader.text(REDIS_URL).map(Secret::new);
     let counters_url = reader.text("redis.counters_url").map(Secret::new);
     let prefix = reader.text("redis.prefix").unwrap_or_else(|| PREFIX.to_owned());
-    let root_certificates = read_file(reader, "redis.ca_file");
+    let root_certificates = files::content(reader, "redis.ca_file");
+    let identity = read_identity(reader, "redis");
     let settings_url = url?;
     let config = RedisConfig {
         counters_url: counters_url.unwrap_or_else(|| settings_url.clone()),
         settings_url,
         root_certificates,
+        identity,
         prefix,
         accepts_empty: true,
         timeouts: RedisTimeouts::default(),
@@ -143,8 +149,8 @@ fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
     Some(config)
 }
 
-/// The content of the file that a setting names.
-fn read_file(reader: &mut Reader, key: &str) -> Option<Vec<u8>> {
-    let path = reader.text(key)?;
-    std::fs::read(&path).map_err(|error| reader.reject(key, format!("the file {path} cannot be read: {error}"))).ok()
+fn read_identity(reader: &mut Reader, section: &str) -> Option<ClientIdentity> {
+    let identity = files::client_identity(reader, section)?;
+    let text = |pem: &[u8]| String::from_utf8_lossy(pem).into_owned();
+    Some(ClientIdentity { chain: text(identity.chain()), key: Secret::new(text(identity.expose_key())) })
 }

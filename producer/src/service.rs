@@ -1,6 +1,5 @@
 //! The producer as a part of a process: takes events in, over HTTP and from the bus, and publishes batches.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use dockbell_backends::Bus;
 use dockbell_backends::amqp::AmqpConfig;
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::lifecycle::Lifecycle;
-use dockbell_chassis::listener::Listener;
+use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::command::Failure;
 use dockbell_process::listen::{admin_listen, listen};
@@ -94,8 +93,8 @@ impl Producer {
 /// The settings of a process that is a producer and nothing else.
 #[derive(Debug)]
 pub struct Service {
-    listen: SocketAddr,
-    admin_listen: SocketAddr,
+    listen: Place,
+    admin_listen: Place,
     telemetry: TelemetryConfig,
     amqp: AmqpConfig,
     ingest_token: Secret,
@@ -109,6 +108,7 @@ impl Service {
             "data",
             "admin_token",
             "api_url",
+            "api_ca_file",
             "public_url",
             "embedded",
             "redis",

@@ -67,6 +67,16 @@ impl Authority {
         fs::read(self.path("ca.pem")).expect("a certificate")
     }
 
+    /// A new certificate for `name` and its key, in PEM.
+    ///
+    /// # Panics
+    /// If `openssl` does not do as it is told.
+    pub fn identity(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
+        self.certify(name, Flaw::None);
+        let read = |file| fs::read(self.path(file)).expect("a file");
+        (read("leaf.pem"), read("leaf.key"))
+    }
+
     /// Starts a receiver with a certificate for `name`.
     ///
     /// # Panics

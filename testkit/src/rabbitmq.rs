@@ -64,18 +64,21 @@ impl Node {
         Self::launch(folder, Ports::find(), configuration, &[]).await
     }
 
-    /// As [`Node::start`], and the node takes connections over TLS beside plain ones.
+    /// As [`Node::start`], and the node takes connections over TLS beside plain ones, from clients that show a
+    /// certificate of `authority`.
     ///
     /// # Panics
     /// If it cannot be started.
-    pub async fn start_with_tls(certificate: &Path, key: &Path) -> Self {
+    pub async fn start_with_tls(certificate: &Path, key: &Path, authority: &Path) -> Self {
         let ports = Ports::find();
         let configuration = format!(
-            "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.verify = verify_none\nssl_options.certfile = {}\n\
-             ssl_options.keyfile = {}\n",
+            "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.cacertfile = {}\n",
             ports.tls,
             certificate.display(),
-            key.display()
+            key.display(),
+            authority.display()
         );
         Self::launch(temporary(), ports, &configuration, &[]).await
     }

@@ -50,6 +50,16 @@ impl RedisServer {
         server
     }
 
+    /// Takes connections over TLS only from clients that show a certificate of `authority` from now on.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn demand_certificates(&self, authority: &Path) {
+        let authority = authority.display().to_string();
+        let answer = self.run(&["CONFIG", "SET", "tls-ca-cert-file", &authority, "tls-auth-clients", "yes"]).await;
+        assert_eq!(answer, "OK");
+    }
+
     /// Where it listens for TLS.
     ///
     /// # Panics

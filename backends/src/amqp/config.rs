@@ -5,10 +5,11 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use dockbell_proto::secret::Secret;
-use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::AMQPUri;
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::names::AmqpNames;
+use crate::ClientIdentity;
 
 /// More shards are more quorum queues than one broker should carry: each costs thirteen.
 pub(super) const MOST_SHARDS: u16 = 64;
@@ -44,6 +45,8 @@ pub struct AmqpOptions {
     pub dead_age: Duration,
     /// Certificates in PEM, any of which may vouch for a broker of an `amqps` URL, beside those of the system.
     pub root_certificates: Option<Vec<u8>>,
+    /// What is shown to a broker of an `amqps` URL that asks for a certificate.
+    pub identity: Option<ClientIdentity>,
     /// How often the broker must be heard of; it is given up after twice this time.
     pub heartbeat: Duration,
     /// The longest wait for a connection.
@@ -66,6 +69,7 @@ impl Default for AmqpOptions {
             dead_bytes: 1024 * 1024 * 1024,
             dead_age: Duration::from_hours(14 * 24),
             root_certificates: None,
+            identity: None,
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(10),
@@ -91,6 +95,9 @@ pub enum AmqpConfigError {
     /// The text itself is not shown, because it holds a password.
     #[error("AMQP URL number {0} cannot be read; it has the form amqp://user:password@host:5672/vhost")]
     Url(usize),
+    /// The operator means to be encrypted, and would not be.
+    #[error("AMQP URL number {0} is not encrypted, although certificates are set; it must begin with amqps://")]
+    Plaintext(usize),
     /// Nobody would be believed by them, which looks like a broker that is away.
     #[error("the root certificates are none in PEM")]
     Certificates,
@@ -106,8 +113,12 @@ impl AmqpConfig {
             return Err(AmqpConfigError::NoUrl);
         }
         check(&options)?;
+        let expects_tls = options.root_certificates.is_some() || options.identity.is_some();
         let read = |(index, url): (usize, &Secret)| {
             let mut uri: AMQPUri = url.expose().parse().map_err(|_| AmqpConfigError::Url(index + 1))?;
+            if expects_tls && uri.scheme != AMQPScheme::AMQPS {
+                return Err(AmqpConfigError::Plaintext(index + 1));
+            }
             uri.query.heartbeat = u16::try_from(options.heartbeat.as_secs()).ok();
             Ok(uri)
         };
@@ -120,10 +131,14 @@ impl AmqpConfig {
         &self.options
     }
 
-    /// Whom to believe over TLS.
+    /// Whom to believe over TLS, and what to show.
     pub(super) fn tls(&self) -> OwnedTLSConfig {
-        let pem = self.options.root_certificates.as_deref();
-        OwnedTLSConfig { identity: None, cert_chain: pem.map(|pem| String::from_utf8_lossy(pem).into_owned()) }
+        let cert_chain = self.options.root_certificates.as_deref();
+        let identity = self.options.identity.as_ref().map(|identity| OwnedIdentity::PKCS8 {
+            pem: identity.chain.clone().into_bytes(),
+            key: identity.key.expose().into(),
+        });
+        OwnedTLSConfig { identity, cert_chain: cert_chain.map(|pem| String::from_utf8_lossy(pem).into_owned()) }
     }
 
     /// The server of the `attempt`th connection: all in turn, from any first one.

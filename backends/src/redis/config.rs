@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use dockbell_proto::secret::Secret;
 
+use crate::ClientIdentity;
+
 /// How long the store waits for Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisTimeouts {
@@ -39,6 +41,8 @@ pub struct RedisConfig {
     /// The certificates, in PEM, of those who may vouch for servers that are reached by TLS; none: whom the
     /// platform trusts. The process must have installed a provider of rustls.
     pub root_certificates: Option<Vec<u8>>,
+    /// What is shown to servers that are reached by TLS and ask for a certificate.
+    pub identity: Option<ClientIdentity>,
     /// What the names of all keys begin with: letters, digits, `-` and `_`.
     pub prefix: String,
     /// Whether an empty database is taken as a new one, and marked. Otherwise it is away until another process

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
-    TlsCertificates, Value, cmd,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
+    ServerErrorKind, TlsCertificates, Value, cmd,
 };
 use tokio::time::timeout;
 
 use super::address::{Address, Kind};
 use super::config::{RedisConfig, RedisConfigError, RedisTimeouts};
+use crate::ClientIdentity;
 
 /// Where to connect. Which server is the primary is asked at each connecting, and names are resolved anew.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(super) struct Endpoint {
     /// A key of ours: all of them are in its slot.
     key: Arc<str>,
     root_certificates: Option<Arc<[u8]>>,
+    identity: Option<ClientIdentity>,
     timeouts: RedisTimeouts,
 }
 
@@ -34,8 +36,14 @@ impl Endpoint {
             return Err(RedisConfigError("the root certificates are none in PEM".to_owned()));
         }
         let address = Address::parse(what, url)?;
-        let endpoint = Self { address, key: Arc::clone(key), root_certificates, timeouts: config.timeouts };
+        let (identity, timeouts) = (config.identity.clone(), config.timeouts);
+        let expects_tls = root_certificates.is_some() || identity.is_some();
+        let endpoint = Self { address, key: Arc::clone(key), root_certificates, identity, timeouts };
         for server in &endpoint.address.servers {
+            if expects_tls && !matches!(server.addr(), ConnectionAddr::TcpTls { .. }) {
+                let problem = "is not encrypted, although certificates are set; it must begin with rediss";
+                return Err(RedisConfigError(format!("{what} {problem}")));
+            }
             let wrong = |error: RedisError| RedisConfigError(format!("{what} cannot be used: {error}"));
             endpoint.client(server.clone()).map_err(wrong)?;
         }
@@ -68,9 +76,14 @@ impl Endpoint {
     }
 
     fn client(&self, server: ConnectionInfo) -> Result<Client, RedisError> {
-        match (&self.root_certificates, server.addr()) {
-            (Some(roots), ConnectionAddr::TcpTls { .. }) => {
-                Client::build_with_tls(server, TlsCertificates { client_tls: None, root_cert: Some(roots.to_vec()) })
+        let client_tls = self.identity.as_ref().map(|identity| ClientTlsConfig {
+            client_cert: identity.chain.clone().into_bytes(),
+            client_key: identity.key.expose().into(),
+        });
+        let root_cert = self.root_certificates.as_deref().map(<[u8]>::to_vec);
+        match server.addr() {
+            ConnectionAddr::TcpTls { .. } if client_tls.is_some() || root_cert.is_some() => {
+                Client::build_with_tls(server, TlsCertificates { client_tls, root_cert })
             }
             _ => Client::open(server),
         }

@@ -35,7 +35,8 @@ const DELIVERIES: &str = "dockbell.deliveries.v1.00";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storms_between_a_broker_and_its_clients_are_survived() {
     let certificates = Certificates::make().await;
-    let node = Node::start_with_tls(&certificates.certificate(), &certificates.key()).await;
+    let node =
+        Node::start_with_tls(&certificates.certificate(), &certificates.key(), &certificates.authority_file()).await;
     play(&node, every_unroutable_message_among_many_is_refused_in_every_round).await;
     let host = node.virtual_host().await;
     a_broker_is_believed_by_the_certificates_that_are_given(&node, &host, &certificates).await;

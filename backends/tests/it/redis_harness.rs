@@ -33,6 +33,7 @@ pub(crate) fn config(server: &RedisServer) -> RedisConfig {
         settings_url: Secret::new(server.url()),
         counters_url: Secret::new(server.url()),
         root_certificates: None,
+        identity: None,
         prefix: "dockbell".to_owned(),
         accepts_empty: true,
         timeouts: RedisTimeouts::default(),

@@ -67,6 +67,8 @@ mod rules;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod trace;
 #[cfg(test)]
 mod verifying;
