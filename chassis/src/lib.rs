@@ -8,6 +8,7 @@ pub mod config;
 pub mod crypto;
 pub mod failpoint;
 pub mod lifecycle;
+pub mod limits;
 pub mod listener;
 pub mod telemetry;
 pub mod trace;

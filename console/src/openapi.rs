@@ -69,18 +69,22 @@ fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's admin token"));
     components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(scheme.build()).into());
-    for (name, response) in [("Unauthorized", unauthorized()), ("Unavailable", unavailable())] {
+    let common = [("Unauthorized", unauthorized()), ("TooMany", too_many()), ("Unavailable", unavailable())];
+    for (name, response) in common {
         components.responses.insert(name.to_owned(), response.into());
     }
     document.security = Some(vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         give_problems_their_content(operation);
+        let mut add = |status: &str, name| {
+            let response = RefOr::Ref(Ref::from_response_name(name));
+            operation.responses.responses.insert(status.to_owned(), response);
+        };
+        add("429", "TooMany");
         // An operation that names its own security is public.
         if operation.security.is_none() {
-            for (status, name) in [("401", "Unauthorized"), ("503", "Unavailable")] {
-                let response = RefOr::Ref(Ref::from_response_name(name));
-                operation.responses.responses.insert(status.to_owned(), response);
-            }
+            add("401", "Unauthorized");
+            add("503", "Unavailable");
         }
     }
 }
@@ -103,9 +107,17 @@ fn unauthorized() -> Response {
     problem("The admin token is missing or wrong").header("WWW-Authenticate", header.build()).build()
 }
 
+fn too_many() -> Response {
+    to_be_tried_again("There were too many requests of this address or token")
+}
+
 fn unavailable() -> Response {
+    to_be_tried_again("The store or the bus is away")
+}
+
+fn to_be_tried_again(description: &str) -> Response {
     let header = HeaderBuilder::new().description(Some("When to try again, in seconds"));
-    problem("The store or the bus is away").header("Retry-After", header.build()).build()
+    problem(description).header("Retry-After", header.build()).build()
 }
 
 fn problem(description: &str) -> ResponseBuilder {

@@ -141,6 +141,7 @@ impl Service {
             "admin_token",
             "api_url",
             "api_ca_file",
+            "limits",
             "embedded",
             "window",
             "sources",

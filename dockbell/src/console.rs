@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
+use dockbell_chassis::limits::{Rates, limited};
 use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_console::{Console, Operators};
@@ -11,6 +12,7 @@ use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::service::tell_operators;
 use dockbell_deliverer::settings::Settings;
 use dockbell_deliverer::transport::TransportError;
+use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
@@ -25,6 +27,7 @@ pub(crate) struct Service {
     servers: Servers,
     admin_token: Secret,
     rules: Settings,
+    rates: Rates,
 }
 
 /// Why the API could not start or go on.
@@ -67,8 +70,8 @@ impl Service {
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
-        let rules = Settings::read(reader);
-        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules })
+        let (rules, rates) = (Settings::read(reader), Limits::read(reader).api);
+        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules, rates })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -81,7 +84,8 @@ impl Service {
         let operations = tell_operators(&bus, &process.clock, &self.rules, told_by)?;
         let console = console(&mut process, (bus, store), self.rules, operations, self.admin_token);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
-        let serving = listener.serve(dockbell_console::router(console), process.lifecycle.shutdown());
+        let routes = limited(dockbell_console::router(console), self.rates, "api", &process.meter());
+        let serving = listener.serve(routes, process.lifecycle.shutdown());
         process.lifecycle.spawn("API", serving);
         Ok(process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell console is up")).await?)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dockbell_backends::embedded::EmbeddedLimits;
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::lifecycle::BoxError;
+use dockbell_chassis::limits::limited;
 use dockbell_chassis::listener::Listener;
 use dockbell_deliverer::service::Surroundings;
 use dockbell_deliverer::transport::TransportError;
@@ -69,8 +70,9 @@ impl House {
         process.measure(Arc::clone(&bus));
         let (listen, admin) = (intake_and_api.local_addr(), process.admin_address());
         let console = console(&mut process, (bus, store), settings.deliverer, operations, admin_token);
-        let routes = producer.intake().merge(dockbell_console::router(console));
-        let serving = intake_and_api.serve(routes, process.lifecycle.shutdown());
+        let intake = limited(producer.intake(), settings.limits.intake, "intake", &meter);
+        let api = limited(dockbell_console::router(console), settings.limits.api, "api", &meter);
+        let serving = intake_and_api.serve(intake.merge(api), process.lifecycle.shutdown());
         process.lifecycle.spawn("intake and API", serving);
         let announce = || {
             let data = settings.data.display();

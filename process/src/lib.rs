@@ -4,6 +4,7 @@
 pub mod command;
 mod depth;
 pub mod files;
+pub mod limits;
 pub mod listen;
 mod numbers;
 pub mod process;

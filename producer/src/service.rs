@@ -8,9 +8,11 @@ use dockbell_backends::Bus;
 use dockbell_backends::amqp::AmqpConfig;
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::lifecycle::Lifecycle;
+use dockbell_chassis::limits::{Rates, limited};
 use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::command::Failure;
+use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::require_amqp;
 use dockbell_process::{Process, ProcessError};
@@ -99,6 +101,7 @@ pub struct Service {
     amqp: AmqpConfig,
     ingest_token: Secret,
     settings: Settings,
+    rates: Rates,
 }
 
 impl Service {
@@ -122,14 +125,14 @@ impl Service {
         }
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));
         let telemetry = TelemetryConfig::read(reader, "dockbell-producer");
-        let amqp = require_amqp(reader);
+        let (amqp, rates) = (require_amqp(reader), Limits::read(reader).intake);
         let settings = Settings::read(reader);
         if settings.ingest_token.is_none() {
             let problem = format!("is missing: it is the secret that the source {DEFAULT_SOURCE} presents");
             reader.reject("ingest_token", problem);
         }
         let ingest_token = settings.ingest_token.clone()?;
-        Some(Self { listen, admin_listen, telemetry, amqp: amqp?, ingest_token, settings })
+        Some(Self { listen, admin_listen, telemetry, amqp: amqp?, ingest_token, settings, rates })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -146,7 +149,8 @@ impl Service {
         let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter());
         producer.start(&process.lifecycle);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
-        process.lifecycle.spawn("intake", listener.serve(producer.intake(), process.lifecycle.shutdown()));
+        let routes = limited(producer.intake(), self.rates, "intake", &process.meter());
+        process.lifecycle.spawn("intake", listener.serve(routes, process.lifecycle.shutdown()));
         process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell-producer is up")).await
     }
 }

@@ -134,6 +134,19 @@ fn every_file_has_one_purpose_and_is_short() {
     assert_none("files whose name says nothing", unnamed.map(|file| named(&file)));
 }
 
+/// A claim of the threat model names its test, or the file of its tests.
+#[test]
+fn the_threat_model_names_tests_that_exist() {
+    let claims = read(root().join("docs/security.md"));
+    let sources = sources();
+    let named = claims.split('`').skip(1).step_by(2);
+    let is_test = |name: &&str| name.len() > 20 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let tests: BTreeSet<&str> = named.filter(is_test).collect();
+    assert!(tests.len() > 15, "{tests:?}");
+    let exists = |name: &str| sources.iter().any(|(_, text)| text.contains(&format!("fn {name}(")));
+    assert_none("claims without a test", tests.into_iter().filter(|name| !exists(name)).map(str::to_owned));
+}
+
 #[test]
 fn nothing_is_postponed_in_the_sources() {
     let postponed = sources().into_iter().filter(|(_, text)| POSTPONED.iter().any(|word| text.contains(word)));

@@ -1,0 +1,36 @@
+//! How many requests callers may make, as it is configured.
+
+use std::num::NonZeroU32;
+
+use dockbell_chassis::config::Reader;
+use dockbell_chassis::limits::Rates;
+use ipnet::IpNet;
+
+/// Requests per second to the API, of one caller: people and their scripts.
+const API: u32 = 100;
+/// Requests per second to the intake: a registry reports each push by itself.
+const INTAKE: u32 = 1000;
+
+/// The rates of both, which share their settings, whichever of them a process serves.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Of the API.
+    pub api: Rates,
+    /// Of the intake.
+    pub intake: Rates,
+}
+
+impl Limits {
+    /// Reads the rates. What is wrong is noted in `reader`.
+    pub fn read(reader: &mut Reader) -> Self {
+        let networks = "networks, such as 10.0.0.0/8 or 192.0.2.7/32";
+        let proxies = reader.get_list("limits.proxies", networks, |text| text.parse::<IpNet>().ok());
+        let proxies = proxies.unwrap_or_default();
+        let mut rates = |listener: &str, default: u32| {
+            let mut rate = |of: &str| reader.count(&format!("limits.{listener}_per_{of}"), default, 0..=1_000_000);
+            let (per_address, per_token) = (NonZeroU32::new(rate("address")), NonZeroU32::new(rate("token")));
+            Rates { per_address, per_token, proxies: proxies.clone() }
+        };
+        Self { api: rates("api", API), intake: rates("intake", INTAKE) }
+    }
+}
