@@ -15,6 +15,8 @@ mod dead;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod failpoints;
