@@ -238,6 +238,25 @@ impl Node {
         answer.get("routed") == Some(&Value::Bool(true))
     }
 
+    /// The files of the node that hold this text: queues keep messages as they are.
+    ///
+    /// # Panics
+    /// If its folder cannot be read.
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let (mut folders, mut found) = (vec![self.folder.join("mnesia")], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder").map_while(Result::ok) {
+                // What is compacted meanwhile is gone.
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    folders.push(entry.path());
+                } else if fs::read(entry.path()).is_ok_and(|held| holds(&held, text.as_bytes())) {
+                    found.push(entry.path());
+                }
+            }
+        }
+        found
+    }
+
     async fn command(&self, command: &str) {
         let mut guard = self.guard.lock().await;
         guard.commands.write_all(format!("{command}\n").as_bytes()).await.expect("a guard");
@@ -263,6 +282,10 @@ impl Node {
         assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
         answer.body
     }
+}
+
+fn holds(held: &[u8], text: &[u8]) -> bool {
+    held.windows(text.len()).any(|window| window == text)
 }
 
 fn temporary() -> TempDir {

@@ -7,6 +7,8 @@ mod callbacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod command_line;
