@@ -47,9 +47,6 @@ pub use view::{
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
 pub const BODY_LIMIT: usize = 256 * 1024;
 
-/// The most webhooks on one and the same pattern: a push is owed to all of them at once.
-pub const WEBHOOKS_PER_PATTERN: usize = 100;
-
 /// What the console works with.
 #[derive(Debug)]
 pub struct Console {
@@ -65,6 +62,8 @@ pub struct Console {
     pub targets: Arc<AddressPolicy>,
     /// The delivery policy of webhooks that have none of their own.
     pub policy: Policy,
+    /// The most webhooks on one and the same pattern: a push is owed to all of them at once.
+    pub webhooks_per_pattern: usize,
     /// Whether receivers are told where to report.
     pub takes_callbacks: bool,
     /// What a caller must present. An empty one lets nobody in.

@@ -85,10 +85,9 @@ impl Problem {
         Self { errors, ..problem }
     }
 
-    pub(crate) fn too_many_webhooks(pattern: &str) -> Self {
+    pub(crate) fn too_many_webhooks(pattern: &str, limit: usize) -> Self {
         let detail = format!(
-            "there are already {} webhooks on {pattern}, the most that one pattern may have; remove one first",
-            crate::WEBHOOKS_PER_PATTERN
+            "there are already {limit} webhooks on {pattern}, the most that one pattern may have; remove one first",
         );
         Self::new("too-many-webhooks", StatusCode::CONFLICT, detail)
     }

@@ -26,7 +26,7 @@ use crate::extract::{IdInPath, JsonObject, QueryMembers};
 use crate::problem::{MemberProblem, Problem};
 use crate::standing::note_switch;
 use crate::view::{CreatedWebhook, PageView, TestAsked, WebhookView};
-use crate::{Console, NewWebhook, WEBHOOKS_PER_PATTERN, WebhookChange, publish, sample};
+use crate::{Console, NewWebhook, WebhookChange, publish, sample};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new()
@@ -245,7 +245,8 @@ pub(crate) async fn shown(console: &Console, webhook: &Webhook) -> Result<Webhoo
 /// Two callers at once may get past it together: the limit keeps a push cheap, one more does no harm.
 async fn require_room(console: &Console, pattern: &Pattern) -> Result<(), Problem> {
     let count = console.store.webhooks_on(pattern).await?.len();
-    if count < WEBHOOKS_PER_PATTERN { Ok(()) } else { Err(Problem::too_many_webhooks(&pattern.to_string())) }
+    let limit = console.webhooks_per_pattern;
+    if count < limit { Ok(()) } else { Err(Problem::too_many_webhooks(&pattern.to_string(), limit)) }
 }
 
 /// A page of the webhooks on one pattern; there are few, so that the store gives all of them at once. A place

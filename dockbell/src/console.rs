@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
-use dockbell_chassis::limits::{Rates, limited};
+use dockbell_chassis::limits::limited;
 use dockbell_chassis::listener::{Listener, Place};
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_console::{Console, Operators};
@@ -27,7 +27,7 @@ pub(crate) struct Service {
     servers: Servers,
     admin_token: Secret,
     rules: Settings,
-    rates: Rates,
+    limits: Limits,
 }
 
 /// Why the API could not start or go on.
@@ -48,13 +48,13 @@ pub(crate) fn console(
     (bus, store): Backends,
     rules: Settings,
     operations: Operations,
-    admin_token: Secret,
+    (admin_token, webhooks_per_pattern): (Secret, usize),
 ) -> Console {
     let clock = Arc::clone(&process.clock);
     let operators = Operators::new(move |event| operations.tell(event));
     let Settings { targets, policy, public_url, .. } = rules;
     let (takes_callbacks, rng) = (public_url.is_some(), Mutex::new(process.fork_rng()));
-    Console { store, bus, operators, clock, targets, policy, takes_callbacks, admin_token, rng }
+    Console { store, bus, operators, clock, targets, policy, webhooks_per_pattern, takes_callbacks, admin_token, rng }
 }
 
 impl Service {
@@ -70,8 +70,8 @@ impl Service {
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
-        let (rules, rates) = (Settings::read(reader), Limits::read(reader).api);
-        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules, rates })
+        let (rules, limits) = (Settings::read(reader), Limits::read(reader));
+        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules, limits })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -82,9 +82,10 @@ impl Service {
         let store = process.open_redis(&self.servers.redis)?;
         let told_by = (&process.meter(), &process.lifecycle);
         let operations = tell_operators(&bus, &process.clock, &self.rules, told_by)?;
-        let console = console(&mut process, (bus, store), self.rules, operations, self.admin_token);
+        let console =
+            console(&mut process, (bus, store), self.rules, operations, (self.admin_token, self.limits.webhooks));
         let (listen, admin) = (listener.local_addr(), process.admin_address());
-        let routes = limited(dockbell_console::router(console), self.rates, "api", &process.meter());
+        let routes = limited(dockbell_console::router(console), self.limits.api, "api", &process.meter());
         let serving = listener.serve(routes, process.lifecycle.shutdown());
         process.lifecycle.spawn("API", serving);
         Ok(process.run(|| tracing::info!(%listen, admin.listen = %admin, "dockbell console is up")).await?)

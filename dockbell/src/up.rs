@@ -69,7 +69,13 @@ impl House {
             dockbell_deliverer::service::start(surroundings, &settings.deliverer, &meter, &process.lifecycle)?;
         process.measure(Arc::clone(&bus));
         let (listen, admin) = (intake_and_api.local_addr(), process.admin_address());
-        let console = console(&mut process, (bus, store), settings.deliverer, operations, admin_token);
+        let console = console(
+            &mut process,
+            (bus, store),
+            settings.deliverer,
+            operations,
+            (admin_token, settings.limits.webhooks),
+        );
         let intake = limited(producer.intake(), settings.limits.intake, "intake", &meter);
         let api = limited(dockbell_console::router(console), settings.limits.api, "api", &meter);
         let serving = intake_and_api.serve(intake.merge(api), process.lifecycle.shutdown());

@@ -1,4 +1,4 @@
-//! How many requests callers may make, as it is configured.
+//! How much callers may ask and set, as it is configured.
 
 use std::num::NonZeroU32;
 
@@ -11,13 +11,18 @@ const API: u32 = 100;
 /// Requests per second to the intake: a registry reports each push by itself.
 const INTAKE: u32 = 1000;
 
-/// The rates of both, which share their settings, whichever of them a process serves.
+/// Webhooks on one and the same pattern.
+const WEBHOOKS: usize = 100;
+
+/// What is limited of intake and API, which share their settings, whichever of them a process serves.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Of the API.
+    /// How often the API may be asked.
     pub api: Rates,
-    /// Of the intake.
+    /// How often the intake may be asked.
     pub intake: Rates,
+    /// The most webhooks on one and the same pattern.
+    pub webhooks: usize,
 }
 
 impl Limits {
@@ -31,6 +36,7 @@ impl Limits {
             let (per_address, per_token) = (NonZeroU32::new(rate("address")), NonZeroU32::new(rate("token")));
             Rates { per_address, per_token, proxies: proxies.clone() }
         };
-        Self { api: rates("api", API), intake: rates("intake", INTAKE) }
+        let (api, intake) = (rates("api", API), rates("intake", INTAKE));
+        Self { api, intake, webhooks: reader.count("limits.webhooks", WEBHOOKS, 1..=1000) }
     }
 }

@@ -61,6 +61,7 @@ impl Bench {
         let told = Arc::<Mutex<Vec<OperatorEvent>>>::default();
         let telling = Arc::clone(&told);
         let router = router(Console {
+            webhooks_per_pattern: 100,
             store: backend.clone(),
             bus: backend.clone(),
             operators: Operators::new(move |event| telling.lock().unwrap().push(event)),
