@@ -157,7 +157,12 @@ async fn converse(
         tracing::debug!(error = %error, "answers may be slow");
     }
     let Some(acceptor) = acceptor else { return serve_on(stream, client, router, shutdown).await };
-    match timeout(HEADER_LIMIT, acceptor.accept(stream)).await {
+    let shaken = tokio::select! {
+        shaken = timeout(HEADER_LIMIT, acceptor.accept(stream)) => shaken,
+        // Nothing was asked yet.
+        () = shutdown.requested() => return,
+    };
+    match shaken {
         Ok(Ok(stream)) => serve_on(stream, client, router, shutdown).await,
         Ok(Err(error)) => tracing::debug!(error = %error, "the handshake of TLS failed"),
         Err(_) => tracing::debug!("cut a connection whose handshake of TLS would not end"),

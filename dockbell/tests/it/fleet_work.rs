@@ -26,7 +26,7 @@ const REPOSITORY: &str = "team/app";
 /// Within which a change of a webhook must be known everywhere.
 const KNOWN_AFTER: Duration = Duration::from_secs(1);
 /// Enough to deliver from while the broker takes nothing.
-const REPOSITORIES: usize = 60;
+const REPOSITORIES: u8 = 60;
 /// Within which a process must end, with room for a slow machine.
 const END: Duration = Duration::from_secs(15);
 
@@ -258,6 +258,14 @@ async fn an_alarm_of_the_broker_holds_up_neither_deliveries_nor_the_end(fleet: F
         crew.producers[0].caller.report(&push(&format!("e-{number}"), &format!("team/app-{number}"), "1")).await;
     }
     let standing = async || fleet.node.queue(&fleet.host, "dockbell.deliveries.v1.00").await["messages"].as_u64();
+    // What is not published yet when the alarm comes waits for its end.
+    let published = async || {
+        let [one, other] = &crew.producers;
+        let changes = one.caller.metric("dockbell_changes_total", &[]).await
+            + other.caller.metric("dockbell_changes_total", &[]).await;
+        (changes >= f64::from(REPOSITORIES)).then_some(())
+    };
+    wait::until("all batches to be published", published).await;
     crew.receiver.wait_for(1).await;
     // Held in a window when publishers are stopped.
     crew.producers[0].caller.report(&push("e-held", "team/held", "1")).await;
@@ -271,7 +279,7 @@ async fn an_alarm_of_the_broker_holds_up_neither_deliveries_nor_the_end(fleet: F
     let delivered = crew.receiver.requests().len();
     let goes_on = async || (crew.receiver.requests().len() > delivered + 5).then_some(());
     wait::until("deliveries to go on", goes_on).await;
-    crew.receiver.wait_for(FORMATS.len() * REPOSITORIES).await;
+    crew.receiver.wait_for(FORMATS.len() * usize::from(REPOSITORIES)).await;
     wait::until("acknowledgements", async || standing().await.filter(|count| *count == 0)).await;
 
     let mut ending = JoinSet::new();
