@@ -142,10 +142,9 @@ impl Transport {
         }
         // What a receiver dates it dates by its own clock, which may be wrong.
         let answered = outcome_of(response.status(), response.headers(), date.unwrap_or(now));
-        match timeout_at(deadline, read(response)).await {
-            Ok(Ok(body)) => (answered, body),
-            Ok(Err(error)) => (failure::classify(&error), Vec::new()),
-            Err(_) => (Outcome::TimedOut { phase: Phase::Body }, Vec::new()),
+        match read(response, deadline).await {
+            Ok(body) => (answered, body),
+            Err(outcome) => (outcome, Vec::new()),
         }
     }
 }
@@ -181,11 +180,23 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(dates::read(text)?.duration_since(now)).unwrap_or_default())
 }
 
-/// Reads a body and returns its beginning. What is longer than is read is never asked for: its connection is closed.
-async fn read(response: Response<Incoming>) -> Result<Vec<u8>, hyper::Error> {
+/// Reads a body and returns its beginning. What is longer than is read is never asked for: its connection is closed. Once
+/// all is there that is kept, the status counts, whatever becomes of the rest.
+async fn read(response: Response<Incoming>, deadline: Instant) -> Result<Vec<u8>, Outcome> {
     let (mut body, mut kept, mut length) = (response.into_body(), Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame?.into_data() else { continue };
+    loop {
+        let read = match timeout_at(deadline, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => Ok(frame),
+            Ok(Some(Err(error))) => Err(failure::classify(&error)),
+            Err(_) => Err(Outcome::TimedOut { phase: Phase::Body }),
+        };
+        let frame = match read {
+            Ok(frame) => frame,
+            Err(_) if kept.len() == BODY_KEPT => break,
+            Err(outcome) => return Err(outcome),
+        };
+        let Ok(chunk) = frame.into_data() else { continue };
         let room = BODY_KEPT - kept.len();
         kept.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
         length += chunk.len();

@@ -41,6 +41,9 @@ impl Fleet {
             ("DOCKBELL_ADMIN_TOKEN", ADMIN_TOKEN),
             ("DOCKBELL_AMQP_URL", amqp_url),
             ("DOCKBELL_INGEST_TOKEN", INGEST_TOKEN),
+            // One generator is every registry there is.
+            ("DOCKBELL_LIMITS_INTAKE_PER_ADDRESS", "0"),
+            ("DOCKBELL_LIMITS_INTAKE_PER_TOKEN", "0"),
             ("DOCKBELL_LOG_FORMAT", "json"),
             ("DOCKBELL_REDIS_URL", redis_url),
             ("DOCKBELL_TARGETS_ALLOW", "127.0.0.0/8"),

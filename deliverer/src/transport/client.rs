@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dockbell_chassis::crypto::tls_client;
 use http::Uri;
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
@@ -47,9 +47,10 @@ pub(super) struct ConnectTimedOut;
 /// A client that knows no proxy, follows no redirect, decodes no compression and keeps no cookies: none of it is built
 /// into it.
 pub(super) fn client(dialler: Dialler, roots: &Roots, limit: Duration) -> Result<Client, TransportError> {
-    let tls = tls_client(roots.certificates()).map_err(TransportError)?;
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-    let connector = TimedConnector { inner: https.wrap_connector(dialler), limit };
+    let mut tls = tls_client(roots.certificates()).map_err(TransportError)?;
+    // Servers of other protocols are not to take what is sent for theirs.
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let connector = TimedConnector { inner: HttpsConnector::from((dialler, tls)), limit };
     Ok(legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())

@@ -76,7 +76,11 @@ async fn of_an_answer_without_end_little_is_read_and_its_status_counts() {
         ("chunks", answer("200 OK", "transfer-encoding: chunked", chunk)),
         ("refused with 100 GB", answer("503 Busy", "content-length: 100000000000", block)),
     ];
-    let (ended, rogues) = attempt_rogues(Told::default(), "http", &rows).await;
+    let kept = "x".repeat(20 * 1024);
+    let stops = vec![Step::Read, Step::say(format!("{OK}content-length: 30000\r\n\r\n{kept}")), Step::Hold];
+    let rows = [&rows[..], &[("stops after what is kept", stops)]].concat();
+    let told = Told { deadlines: DEADLINES, ..Told::default() };
+    let (ended, rogues) = attempt_rogues(told, "http", &rows).await;
     for ((ended, rogue), (name, _)) in ended.iter().zip(&rogues).zip(&rows) {
         let status = ended.outcome.status();
         assert_eq!(status, Some(if name.contains("refused") { 503 } else { 200 }), "{name}: {ended:?}");

@@ -27,6 +27,11 @@ fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
+    let may = Command::new("unshare").args(["--net", "true"]).output().is_ok_and(|tried| tried.status.success());
+    if !may {
+        eprintln!("not tested: this needs the right to make a network, as root has it");
+        return false;
+    }
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", NETWORK]).arg(program).args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
@@ -125,7 +130,9 @@ async fn no_url_and_no_name_leads_to_where_nothing_may_be_dialled() {
     let (told, places) = told(&house, &servers, &[]);
     let witness = Witness::except(&places);
     for (ended, url) in attempt(&house, told, &urls).await.iter().zip(&urls) {
-        assert!(matches!(ended.words(), ("blocked" | "unreachable", _)), "{url}: {ended:?}");
+        // Some names of the table are none that the name server knows.
+        let words = if url.contains(".test") { vec!["blocked"] } else { vec!["blocked", "unreachable"] };
+        assert!(words.contains(&ended.outcome.as_str()), "{url}: {ended:?}");
         let shown = format!("{:?}", ended.outcome);
         assert!(!url.contains(".test") || !shown.contains("10.") && !shown.contains("127."), "{url}: {shown}");
     }
