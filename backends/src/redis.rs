@@ -21,6 +21,7 @@
 //! | key | kind | holds |
 //! |---|---|---|
 //! | `settled:<attempt>` | string | `<expiry> <verdict>` |
+//! | `claim:<attempt>` | string | `<until> <holder>` of an attempt that is under way |
 //! | `gone:<webhook>` | string | tombstone: nothing is counted any more |
 //! | `health:<webhook>` | hash | the counters, as `lua/health.lua` lists them |
 //! | `waiting:<webhook>` | sorted set | its deliveries that wait, by the time at which they cannot any more |
@@ -46,6 +47,7 @@
 
 mod address;
 mod callbacks;
+mod claims;
 mod config;
 mod counters;
 mod document;

@@ -1,5 +1,6 @@
 //! The port to settings and counters: webhooks, their health and their history.
 
+pub mod claims;
 pub mod marks;
 pub(crate) mod proofs;
 
@@ -21,6 +22,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use self::claims::Claims;
 use self::marks::{Decision, LetterId, Mark};
 pub use dockbell_proto::health::Health;
 
@@ -302,6 +304,12 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// The verdicts of those attempts that were recorded within [`SETTLED_KEPT`], in the order asked.
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError>;
+
+    /// How copies of an attempt are kept apart that other processes may have. None, if a single process at a time can
+    /// open the store: that knows by itself what it has under way.
+    fn claims(&self) -> Option<&dyn Claims> {
+        None
+    }
 
     /// The counters of a webhook; all zero if it has none.
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError>;

@@ -1,6 +1,7 @@
 //! The deliverer's loop: consumes batches and waiting deliveries, and works on many at once.
 
 mod chain;
+mod claim;
 mod verdict;
 mod wanted;
 mod way;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::bus::{Consumer, Queue, Received};
+use dockbell_backends::store::claims::Holder;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{interval, timeout};
@@ -58,6 +60,8 @@ pub struct Deliverer {
     pub chance: Chance,
     /// Which attempts are under way.
     pub under_way: UnderWay,
+    /// Who this is to others who share the store.
+    pub holder: Holder,
 }
 
 /// What a message is worked on with.

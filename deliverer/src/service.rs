@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use dockbell_backends::store::claims::Holder;
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::lifecycle::Lifecycle;
@@ -13,6 +14,7 @@ use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
 use dockbell_proto::clock::Clock;
 use opentelemetry::metrics::Meter;
+use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use crate::attempt::Attempter;
@@ -53,7 +55,8 @@ pub fn start(
     meter: &Meter,
     lifecycle: &Lifecycle,
 ) -> Result<Operations, TransportError> {
-    let Surroundings { bus, store, clock, rng } = surroundings;
+    let Surroundings { bus, store, clock, mut rng } = surroundings;
+    let holder = Holder::from_random(rng.random());
     let transport = Transport::new(&outside(settings), &settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
@@ -86,6 +89,7 @@ pub fn start(
         fleet: Fleet::default(),
         chance: Chance::new(rng),
         under_way: UnderWay::default(),
+        holder,
     });
     lifecycle.spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, lifecycle.shutdown()));
     lifecycle.spawn("deliverer of retries", Arc::clone(&deliverer).pull(settings.waiting, lifecycle.shutdown()));

@@ -60,6 +60,7 @@ impl Counted<'_> {
     pub(super) async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
         let mut call = self.side.prepare(&self.scripts.record)?;
         self.keys_to_enter(&mut call, &attempt.delivery);
+        call.key(self.claim_key(&attempt.delivery.attempt_id()));
         call.arg(values::to_json(&self.arguments(attempt)?)?);
         call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
         let answer: (bool, Fields, u32, String, Fields, Fields) = self.side.call(&call).await?;

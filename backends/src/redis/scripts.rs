@@ -19,6 +19,7 @@ macro_rules! scripts {
 
 scripts! {
     claim: "claim";
+    claim_attempt: "guard" "claim_attempt";
     position: "guard" "position";
     put: "guard" "put";
     remove: "guard" "remove";

@@ -13,6 +13,7 @@ use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use crate::store::claims::Claims;
 use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Page, PageRequest, Parked, Parking, Recorded,
@@ -86,6 +87,10 @@ impl Store for RedisStore {
 
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         self.counted().settled(attempts).await
+    }
+
+    fn claims(&self) -> Option<&dyn Claims> {
+        Some(self)
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {

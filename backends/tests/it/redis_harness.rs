@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
+use dockbell_backends::store::claims::{Claim, Claims as _, Holder};
 use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
 use dockbell_proto::callback::{Callback, CallbackId, CallbackState, Report};
@@ -85,6 +86,11 @@ pub(crate) fn trial(delivery: &Delivery) -> Trial {
     Trial { webhook: delivery.webhook.clone(), attempt: delivery.attempt_id(), until, trickle: 4 }
 }
 
+pub(crate) fn claim(delivery: &Delivery) -> Claim {
+    let until = sample::moment() + Duration::from_secs(5);
+    Claim { attempt: delivery.attempt_id(), holder: Holder::from_random(1), until }
+}
+
 pub(crate) fn reported(delivery: &Delivery) -> Callback {
     let report = Report { state: CallbackState::Success, description: None, context: None, target_url: None };
     let id = CallbackId { delivery: delivery.id.clone(), request: 0 };
@@ -115,6 +121,7 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("first_seen", store.first_seen(&registry, &repository, sample::moment()).await.err()),
         ("record", store.record(&failed(delivery.clone())).await.err()),
         ("settled", store.settled(&[delivery.attempt_id()]).await.err()),
+        ("claim", store.claim(&claim(&delivery)).await.err()),
         ("health", store.health(&webhook.id).await.err()),
         ("park", store.park(&parking(owed(&webhook, "parked"))).await.err()),
         ("begin_trial", store.begin_trial(&trial(&delivery)).await.err()),

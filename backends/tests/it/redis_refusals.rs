@@ -99,7 +99,10 @@ async fn a_server_without_memory_refuses_what_is_new_whole_and_reads_on() {
     let error = store.record(&failed(owed(&webhook(1), "a"))).await.unwrap_err();
     assert!(error.to_string().contains("memory"), "{error}");
     let refused = call_all(&store).await.into_iter().filter_map(|(call, error)| error.map(|_| call));
-    assert_eq!(refused.collect::<BTreeSet<_>>(), BTreeSet::from(["first_seen", "mark_dead", "put_webhook", "record"]));
+    assert_eq!(
+        refused.collect::<BTreeSet<_>>(),
+        BTreeSet::from(["claim", "first_seen", "mark_dead", "put_webhook", "record"])
+    );
     let parked = owed(&webhook(1), "parked");
     let error = store.park(&parking(parked.clone())).await.unwrap_err();
     assert!(error.to_string().contains("memory"), "{error}");

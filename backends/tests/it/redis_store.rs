@@ -1,7 +1,7 @@
 //! The rules of the store, on Redis.
 
 use dockbell_testkit::conformance::store::{
-    callbacks, counters, history, marks, newest, parking, standing, told, trials, webhooks,
+    callbacks, claims, counters, history, marks, newest, parking, standing, told, trials, webhooks,
 };
 
 use crate::redis_harness::RedisStores;
@@ -339,4 +339,19 @@ async fn what_was_told_before_a_webhook_was_changed_is_not_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_takes_nobodys_place() {
     parking::what_is_held_takes_nobodys_place(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_is_claimed_by_one() {
+    claims::an_attempt_is_claimed_by_one(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_ends_with_its_time_unless_it_is_renewed() {
+    claims::a_claim_ends_with_its_time_unless_it_is_renewed(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_is_claimed_by_nobody() {
+    claims::what_is_recorded_is_claimed_by_nobody(&mut RedisStores::open().await).await;
 }

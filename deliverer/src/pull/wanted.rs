@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dockbell_backends::store::News;
+use dockbell_backends::store::claims::Claimed;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::later;
 use dockbell_proto::names::Tag;
@@ -12,7 +13,7 @@ use dockbell_proto::webhook::Webhook;
 
 use super::Deliverer;
 use super::way::Way;
-use super::work::Owed;
+use super::work::{Done, Owed};
 use crate::lane::Kind;
 use crate::newest::superseded_by;
 
@@ -29,28 +30,34 @@ enum Turn {
 }
 
 impl Deliverer {
-    /// Makes the attempt, unless the delivery is no news by now, and makes what follows durable. Returns what had to wait
-    /// here.
-    pub(super) async fn attempt_if_wanted(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) -> Option<Delivery> {
+    /// Makes the attempt, unless the delivery is no news by now or somebody else makes it, and makes what follows durable.
+    pub(super) async fn attempt_if_wanted(&self, webhook: &Webhook, owed: Owed<'_>, way: Way) -> Done {
         match self.turn_of(webhook, &owed).await {
             Turn::Wanted => {}
             Turn::Unwanted(end) => {
                 drop(way);
-                return self.end(webhook, owed, end).await;
+                return Done::unless_waited(self.end(webhook, owed, end).await);
             }
             Turn::Unknown => {
                 drop(way);
                 let until = later(self.settler.clock.now(), UNANSWERED);
-                return self
-                    .park(webhook, owed, until, "the store does not say what the receiver was told".to_owned())
-                    .await;
+                let reason = "the store does not say what the receiver was told".to_owned();
+                return Done::unless_waited(self.park(webhook, owed, until, reason).await);
             }
         }
-        let maybe_repeated = owed.maybe_repeated;
-        let record = self.attempt(webhook, owed.delivery, &way).await;
+        let (attempt, maybe_repeated) = (owed.delivery.attempt_id(), owed.maybe_repeated);
+        match self.claim(attempt.clone()).await {
+            Claimed::Ours => {}
+            Claimed::Settled(verdict) => {
+                drop(way);
+                return Done::unless_waited(self.repeat(&owed.delivery, maybe_repeated, &verdict).await);
+            }
+            Claimed::Held => return Done::Held(owed.delivery),
+        }
+        let record = self.while_claimed(attempt, self.attempt(webhook, owed.delivery, &way)).await;
         // The way ends with the attempt: what follows may have to wait for a backend.
         drop(way);
-        self.settle(record, maybe_repeated).await
+        Done::unless_waited(self.settle(record, maybe_repeated).await)
     }
 
     /// Whether the delivery is still wanted.

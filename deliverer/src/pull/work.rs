@@ -15,6 +15,7 @@ use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::webhook::Webhook;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::time::sleep;
 use tracing::Instrument as _;
 
 use super::chain::is_held;
@@ -25,6 +26,9 @@ use crate::route::route;
 
 /// A batch that comes so long after it was closed may have been published again meanwhile.
 const LATE: Duration = Duration::from_secs(2);
+/// How soon a delivery that somebody else attempts is looked at again, and how late.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// A delivery on its way to an attempt.
 #[derive(Debug)]
@@ -47,18 +51,20 @@ impl Owed<'_> {
 
 /// What became of a delivery.
 #[derive(Debug)]
-enum Done {
+pub(super) enum Done {
     /// Nothing is left to do.
     All,
     /// The deliverer stops before it could be attempted.
     Nothing,
     /// It waited here, because the bus did not take it, and now it is its time.
     Waited(Delivery),
+    /// Somebody else has a copy of it, and attempts it.
+    Held(Delivery),
 }
 
 impl Done {
     /// Everything, unless something waited here.
-    fn unless_waited(waited: Option<Delivery>) -> Self {
+    pub(super) fn unless_waited(waited: Option<Delivery>) -> Self {
         waited.map_or(Self::All, Self::Waited)
     }
 }
@@ -139,10 +145,11 @@ impl Deliverer {
     /// done. What cannot be made durable waits here for its next attempt; a crash makes its message come again, and
     /// what was recorded tells which attempts were made.
     async fn deliver(&self, webhook: &Webhook, mut owed: Owed<'_>) -> bool {
-        let surroundings = owed.surroundings;
+        let (surroundings, mut pause) = (owed.surroundings, FIRST_LOOK);
         loop {
             let trace = owed.delivery.content.trace.clone();
             let (id, format) = (&owed.delivery.id, webhook.format.as_str());
+            let (maybe_repeated, kind) = (owed.maybe_repeated, owed.kind);
             let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
             trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
             match self.deliver_in_span(owed).instrument(span).await {
@@ -151,6 +158,12 @@ impl Deliverer {
                 // It may be on the bus as well, if an answer of it was lost.
                 Done::Waited(delivery) => {
                     owed = Owed { delivery, maybe_repeated: true, kind: Kind::Waited, surroundings };
+                }
+                Done::Held(delivery) => {
+                    self.settler.metrics.delivery_parked("held");
+                    let Some(()) = unless_stopped(surroundings, sleep(pause)).await else { return false };
+                    pause = (pause * 2).min(LAST_LOOK);
+                    owed = Owed { delivery, maybe_repeated, kind, surroundings };
                 }
             }
         }
@@ -168,7 +181,12 @@ impl Deliverer {
     }
 
     /// Carries out again what followed from an attempt that was made, if that may not have been done.
-    async fn repeat(&self, delivery: &Delivery, maybe_repeated: bool, verdict: &Verdict) -> Option<Delivery> {
+    pub(super) async fn repeat(
+        &self,
+        delivery: &Delivery,
+        maybe_repeated: bool,
+        verdict: &Verdict,
+    ) -> Option<Delivery> {
         self.settler.metrics.delivery_repeated();
         // A copy of a message leaves the verdict to the original; only a message that comes again may be the one
         // whose verdict was recorded and not carried out.
@@ -178,13 +196,14 @@ impl Deliverer {
         self.settler.carry_out(delivery, verdict, true).await
     }
 
-    /// Whether this attempt may have been made before, so that it is worth a question. What waited may come twice,
+    /// Whether this attempt may have been made before, so that it is worth a question. Where attempts are claimed the
+    /// claim is the question. What waited may come twice,
     /// unflagged, because brokers move it from queue to queue; so may a batch whose producer published it again
     /// when it was not confirmed, because the second copy is the one that is flagged and may be the first to come.
     fn may_have_been_made(&self, owed: &Owed<'_>) -> bool {
         let age = self.settler.clock.now().duration_since(owed.delivery.content.closed_at);
         let is_late = Duration::try_from(age).is_ok_and(|age| age > LATE);
-        owed.maybe_repeated || is_late || owed.kind == Kind::Waited
+        self.settler.store.claims().is_none() && (owed.maybe_repeated || is_late || owed.kind == Kind::Waited)
     }
 
     /// Whether the delivery is to wait anyway. Then the store says so when it takes note of that.
@@ -225,7 +244,7 @@ impl Deliverer {
             }
         }
         reach("standing looked up");
-        Done::unless_waited(self.attempt_if_wanted(&webhook, owed, way).await)
+        self.attempt_if_wanted(&webhook, owed, way).await
     }
 
     /// What the delivery may do now; none if its webhook was removed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::{Bus as _, DeadLetter, Outgoing, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::store::claims::Holder;
 use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
@@ -178,6 +179,7 @@ impl House {
             fleet: Fleet::default(),
             chance: Chance::new(StdRng::seed_from_u64(7)),
             under_way: UnderWay::default(),
+            holder: Holder::from_random(rand::random()),
         }
     }
 

@@ -6,6 +6,7 @@ mod calling_back;
 mod changing;
 #[cfg(test)]
 mod choosing;
+mod claiming;
 #[cfg(test)]
 mod crashing;
 #[cfg(test)]

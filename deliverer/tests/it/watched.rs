@@ -1,16 +1,19 @@
 //! A store that counts what it is asked before an attempt, and that may fail to answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dockbell_backends::embedded::Embedded;
+use dockbell_backends::store::claims::{Claim, Claimed, Claims, Holder};
 use dockbell_backends::store::marks::{Decision, LetterId, Mark};
 use dockbell_backends::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Page, PageRequest, Parked, Parking, Recorded,
     Store, StoreError, Trial,
 };
 use dockbell_proto::callback::{Callback, CallbackId};
+use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::StandingChange;
 use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
@@ -42,12 +45,25 @@ pub(crate) struct Watched {
     pub(crate) loses_an_answer: AtomicBool,
     /// Whether the next question for earlier verdicts is not answered.
     pub(crate) loses_a_verdict: AtomicBool,
+    /// How often it said that somebody else makes an attempt.
+    held: AtomicUsize,
+    /// Who attempts what, if processes share it.
+    claims: Option<Mutex<HashMap<AttemptId, (Holder, Timestamp)>>>,
 }
 
 impl Watched {
     pub(crate) fn new(inner: &Arc<Embedded>) -> Arc<Self> {
+        Arc::new(Self::with(inner, None))
+    }
+
+    /// A store that several processes share.
+    pub(crate) fn shared(inner: &Arc<Embedded>) -> Arc<Self> {
+        Arc::new(Self::with(inner, Some(Mutex::default())))
+    }
+
+    fn with(inner: &Arc<Embedded>, claims: Option<Mutex<HashMap<AttemptId, (Holder, Timestamp)>>>) -> Self {
         let (settled, newest) = (AtomicUsize::default(), AtomicUsize::default());
-        Arc::new(Self {
+        Self {
             inner: Arc::clone(inner),
             settled,
             newest,
@@ -57,7 +73,9 @@ impl Watched {
             loses_an_answer: AtomicBool::new(false),
             loses_a_verdict: AtomicBool::new(false),
             unanswered: AtomicUsize::default(),
-        })
+            held: AtomicUsize::default(),
+            claims,
+        }
     }
 
     /// Answers nothing from now on.
@@ -76,6 +94,12 @@ impl Watched {
         wait::until("the store to be asked", asked).await;
     }
 
+    /// Waits until it said so often that somebody else makes an attempt.
+    pub(crate) async fn held_off(&self, times: usize) {
+        let held = async || (self.held.load(Ordering::SeqCst) >= times).then_some(());
+        wait::until("a claim to be refused", held).await;
+    }
+
     fn present(&self) -> Result<&Embedded, StoreError> {
         if self.is_away.load(Ordering::SeqCst) {
             self.unanswered.fetch_add(1, Ordering::SeqCst);
@@ -91,7 +115,29 @@ impl Watched {
 }
 
 #[async_trait]
+impl Claims for Watched {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
+        let settled = self.present()?.settled(std::slice::from_ref(&claim.attempt)).await?;
+        if let Some(verdict) = settled.into_iter().flatten().next() {
+            return Ok(Claimed::Settled(verdict));
+        }
+        let mut claims = self.claims.as_ref().unwrap().lock().unwrap();
+        let now = SystemClock.now();
+        if claims.get(&claim.attempt).is_some_and(|(holder, until)| *holder != claim.holder && *until > now) {
+            self.held.fetch_add(1, Ordering::SeqCst);
+            return Ok(Claimed::Held);
+        }
+        claims.insert(claim.attempt.clone(), (claim.holder.clone(), claim.until));
+        Ok(Claimed::Ours)
+    }
+}
+
+#[async_trait]
 impl Store for Watched {
+    fn claims(&self) -> Option<&dyn Claims> {
+        self.claims.is_some().then_some(self)
+    }
+
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         self.settled.fetch_add(1, Ordering::SeqCst);
         if self.loses_a_verdict.swap(false, Ordering::SeqCst) {

@@ -1,6 +1,7 @@
 //! The rules of the store.
 
 pub mod callbacks;
+pub mod claims;
 pub mod counters;
 pub mod history;
 pub mod marks;

@@ -1,4 +1,4 @@
--- Records an attempt. KEYS and ARGV: as `enter` says; the entry of the attempt.
+-- Records an attempt. KEYS and ARGV: as `enter` says; the claim last, and the entry of the attempt.
 -- Returns whether it was the first record of the attempt, the health, how many deliveries wait, and, if the standing
 -- changed by it, when, and the health before and after.
 
@@ -97,6 +97,7 @@ else
     redis.call('ZREM', KEYS[6], a.attempt)
   end
   redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
+  redis.call('DEL', KEYS[#KEYS])
 end
 return { is_first and 1 or 0, health or texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now),
   change[1], change[2], change[3] }
