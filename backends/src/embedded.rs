@@ -42,6 +42,7 @@ use std::time::Duration;
 use dockbell_proto::clock::Clock;
 use tokio::sync::{broadcast, watch};
 
+use crate::keyring::Keyring;
 use crate::store::Notice;
 pub use file::OpenError;
 
@@ -102,14 +103,25 @@ pub struct Embedded {
     schedule: Arc<Schedule>,
     status: Arc<Status>,
     kept: Kept,
+    keys: Arc<Keyring>,
     /// None once closed, so that those who listen learn of it.
     notices: Arc<Mutex<Option<broadcast::Sender<Notice>>>>,
 }
 
 impl Embedded {
     /// Opens the file in `data_folder`, both of which are made if there are none, and locks the folder
-    /// against every other process. It reads the totals of the queues and blocks meanwhile.
+    /// against every other process. Secrets are kept as they are. It reads the totals of the queues and blocks meanwhile.
     pub fn open(data_folder: &Path, clock: Arc<dyn Clock>, limits: EmbeddedLimits) -> Result<Self, OpenError> {
+        Self::open_sealed(data_folder, clock, limits, Arc::new(Keyring::none()))
+    }
+
+    /// The same with `keys`, which seal secrets.
+    pub fn open_sealed(
+        data_folder: &Path,
+        clock: Arc<dyn Clock>,
+        limits: EmbeddedLimits,
+        keys: Arc<Keyring>,
+    ) -> Result<Self, OpenError> {
         let folder = Folder::claim(data_folder)?;
         let writing = folder.open_to_write(&limits)?;
         let reading = folder.open_to_read()?;
@@ -122,7 +134,7 @@ impl Embedded {
         let reader = Reader::start(reading, &status, folder.lock()).map_err(|error| folder.unusable(error))?;
         let writer = Writer::start(writing, tasks, &status, folder.lock()).map_err(|error| folder.unusable(error))?;
         let notices = Arc::new(Mutex::new(Some(broadcast::Sender::new(NOTICES_LIMIT))));
-        Ok(Self { writer, reader, queues, schedule, status, kept, notices })
+        Ok(Self { writer, reader, queues, schedule, status, kept, keys, notices })
     }
 
     /// Waits until the disk has failed, and says how. From then on every call fails: what the file holds is

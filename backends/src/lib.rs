@@ -9,6 +9,7 @@ pub mod amqp;
 pub mod bus;
 pub mod embedded;
 mod identity;
+pub mod keyring;
 pub mod redis;
 pub mod repeat;
 pub mod store;

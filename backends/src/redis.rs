@@ -81,6 +81,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use crate::keyring::Keyring;
 use crate::store::Notice;
 pub use config::{RedisConfig, RedisConfigError, RedisTimeouts};
 pub use persistence::Persistence;
@@ -108,6 +109,7 @@ pub struct RedisStore {
     settings: Side,
     counters: Side,
     scripts: Arc<Scripts>,
+    keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     persistence: watch::Sender<Persistence>,
     troubles: Arc<Troubles>,
@@ -134,8 +136,17 @@ fn read(config: &RedisConfig) -> Result<(Arc<str>, Endpoint, Endpoint), RedisCon
 impl RedisStore {
     /// Connects in the background, for ever, and must be called within a runtime. Calls fail until the
     /// database is reached, which is known again from then on: what is flushed, replaced or set back
-    /// afterwards is away for this store. `clock` tells when what is kept for a time expires.
+    /// afterwards is away for this store. `clock` tells when what is kept for a time expires. Secrets are kept as they are.
     pub fn start(config: &RedisConfig, clock: Arc<dyn Clock>) -> Result<Self, RedisConfigError> {
+        Self::start_sealed(config, clock, Arc::new(Keyring::none()))
+    }
+
+    /// The same with `keys`, which seal secrets.
+    pub fn start_sealed(
+        config: &RedisConfig,
+        clock: Arc<dyn Clock>,
+        keys: Arc<Keyring>,
+    ) -> Result<Self, RedisConfigError> {
         let (base, endpoint, counting) = read(config)?;
         let mut tasks = Tasks::default();
         let is_one = config.settings_url == config.counters_url;
@@ -147,7 +158,7 @@ impl RedisStore {
         tasks.read(settings.clone(), endpoint, sender.downgrade());
         let Tasks { all, scripts, troubles, persistence } = tasks;
         let (notices, tasks) = (Mutex::new(Some(sender)), Mutex::new(all));
-        Ok(Self { settings, counters, scripts, clock, persistence, troubles, notices, tasks })
+        Ok(Self { settings, counters, scripts, keys, clock, persistence, troubles, notices, tasks })
     }
 
     /// Why the store does not work, or not all of it, with the server and what can be done; none while both
@@ -180,7 +191,7 @@ impl RedisStore {
     }
 
     fn webhooks(&self) -> Webhooks<'_> {
-        Webhooks { side: &self.settings, scripts: &self.scripts }
+        Webhooks { side: &self.settings, scripts: &self.scripts, keys: &self.keys }
     }
 
     /// Tells the others that a standing changed. They look it up themselves if this fails, a little later; so what

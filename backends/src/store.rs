@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod marks;
 pub(crate) mod proofs;
+pub(crate) mod secrets;
 
 use std::fmt;
 use std::time::Duration;
@@ -270,6 +271,10 @@ pub trait Store: fmt::Debug + Send + Sync {
         patch: &WebhookPatch,
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError>;
+
+    /// Seals the secrets of a webhook under the key that seals now, unless they are, and changes nothing else of it. Says
+    /// whether it had to; not if there is no such webhook.
+    async fn reseal(&self, id: &WebhookId) -> Result<bool, StoreError>;
 
     /// Removes a webhook with its health and history; says whether there was one.
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError>;

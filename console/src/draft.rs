@@ -239,6 +239,14 @@ pub(crate) fn read_period(given: Map<String, Value>) -> Result<Span, Problem> {
     members.finish(Span { since, until })
 }
 
+/// Reads which page, where nothing else can be said.
+pub(crate) fn read_only_page(given: Vec<(String, String)>) -> Result<PageRequest, Problem> {
+    let mut members = Members::of_query(given);
+    let page = read_page(&mut members);
+    members.refuse_the_rest("is not a parameter of this list");
+    members.finish(page)
+}
+
 fn read_page(members: &mut Members) -> PageRequest {
     let after = members.optional("after", reading::after);
     let limit = members.optional("limit", reading::limit).unwrap_or(reading::LIMIT_BY_DEFAULT);

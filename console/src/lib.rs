@@ -14,6 +14,7 @@ mod replay;
 mod request;
 mod rotation;
 mod sample;
+mod sealing;
 mod standing;
 mod strays;
 mod view;
@@ -37,10 +38,11 @@ use dockbell_proto::secret::Secret;
 pub use operators::Operators;
 pub use problem::{MemberProblem, Problem};
 pub use request::{CallbackReport, NewWebhook, Period, WebhookChange};
+pub use sealing::reseal_page;
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
     AfterView, AttemptView, AuthorizationView, CallbackView, ChangeView, CreatedWebhook, DeliveryView, Discarded,
-    FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed,
+    FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, Resealed,
     StandingChangeView, StandingView, TestAsked, WebhookView,
 };
 
@@ -89,6 +91,7 @@ pub fn router(console: Console) -> Router {
     let webhooks = webhooks::routes().merge(standing::routes()).merge(rotation::routes());
     let deliveries = deliveries::routes().merge(callbacks::routes());
     let given_up = letters::routes().merge(strays::routes());
+    let webhooks = webhooks.merge(sealing::routes());
     let described = openapi::describe(webhooks.merge(deliveries).merge(given_up));
     let (mut routes, document) = described.split_for_parts();
     for path in ["/api", "/api/", "/api/{*rest}"] {

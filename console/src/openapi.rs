@@ -43,6 +43,7 @@ const BEARER: &str = "bearer";
         (name = "deliveries", description = "What was sent, and what came of it"),
         (name = "dead letters", description = "What was given up, and bringing it back"),
         (name = "strays", description = "What others published and nothing was bound to take"),
+        (name = "secrets", description = "How the secrets of webhooks are kept"),
         (name = "description", description = "This description"),
     ),
     components(schemas(Problem)),

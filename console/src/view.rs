@@ -28,7 +28,7 @@ pub use callbacks::CallbackView;
 pub use choice::{AfterView, FilterView};
 pub use policy::PolicyView;
 pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
-pub use standing::{Discarded, Replayed, StandingChangeView, StandingView};
+pub use standing::{Discarded, Replayed, Resealed, StandingChangeView, StandingView};
 
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";

@@ -1,5 +1,6 @@
 //! The deliverer as a part of a process: delivers batches, and what waits for a further attempt.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use dockbell_backends::store::claims::Holder;
@@ -9,6 +10,7 @@ use dockbell_chassis::lifecycle::Lifecycle;
 use dockbell_chassis::listener::Place;
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::command::Failure;
+use dockbell_process::keys::key_file;
 use dockbell_process::listen::admin_listen;
 use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
@@ -123,6 +125,7 @@ pub struct Service {
     admin_listen: Place,
     telemetry: TelemetryConfig,
     servers: Servers,
+    key_file: Option<PathBuf>,
     settings: Settings,
 }
 
@@ -156,8 +159,8 @@ impl Service {
         let admin_listen = admin_listen(reader);
         let telemetry = TelemetryConfig::read(reader, "dockbell-deliverer");
         let servers = Servers::require(reader);
-        let settings = Settings::read(reader);
-        Some(Self { admin_listen, telemetry, servers: servers?, settings })
+        let (key_file, settings) = (key_file(reader), Settings::read(reader));
+        Some(Self { admin_listen, telemetry, servers: servers?, key_file, settings })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -169,9 +172,10 @@ impl Service {
         let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
         // Deliverers come and go by themselves.
         self.servers.redis.accepts_empty = false;
+        let keys = process.open_keys(self.key_file.as_deref())?;
         let surroundings = Surroundings {
             bus: process.open_amqp(self.servers.amqp),
-            store: process.open_redis(&self.servers.redis)?,
+            store: process.open_redis(&self.servers.redis, keys)?,
             clock: Arc::clone(&process.clock),
             rng: process.fork_rng(),
         };

@@ -1,5 +1,6 @@
 //! `dockbell console`: the API as a process of its own.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use dockbell_backends::{Bus, Store};
@@ -12,6 +13,7 @@ use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::service::tell_operators;
 use dockbell_deliverer::settings::Settings;
 use dockbell_deliverer::transport::TransportError;
+use dockbell_process::keys::key_file;
 use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
@@ -25,6 +27,7 @@ pub(crate) struct Service {
     admin_listen: Place,
     telemetry: TelemetryConfig,
     servers: Servers,
+    key_file: Option<PathBuf>,
     admin_token: Secret,
     rules: Settings,
     limits: Limits,
@@ -66,20 +69,23 @@ impl Service {
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));
         let telemetry = TelemetryConfig::read(reader, "dockbell-console");
         let servers = Servers::require(reader);
+        let key_file = key_file(reader);
         let admin_token = reader.text("admin_token").map(Secret::new);
         if admin_token.is_none() {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
         let (rules, limits) = (Settings::read(reader), Limits::read(reader));
-        Some(Self { listen, admin_listen, telemetry, servers: servers?, admin_token: admin_token?, rules, limits })
+        let (servers, admin_token) = (servers?, admin_token?);
+        Some(Self { listen, admin_listen, telemetry, servers, key_file, admin_token, rules, limits })
     }
 
     /// Runs until a signal comes or a part fails.
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
         let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
         let listener = Listener::bind(self.listen).await.map_err(ProcessError::Listen)?;
+        let keys = process.open_keys(self.key_file.as_deref())?;
         let bus = process.open_amqp(self.servers.amqp);
-        let store = process.open_redis(&self.servers.redis)?;
+        let store = process.open_redis(&self.servers.redis, keys)?;
         let told_by = (&process.meter(), &process.lifecycle);
         let operations = tell_operators(&bus, &process.clock, &self.rules, told_by)?;
         let console =

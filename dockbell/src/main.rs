@@ -8,6 +8,7 @@ mod demo;
 mod listen;
 mod present;
 mod preview;
+mod secrets;
 mod settings;
 mod tokens;
 mod unrouted;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use dockbell_backends::keyring::Keyring;
 use dockbell_process::command::{self, Failure, Flags, flag, load};
 use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::secret::Secret;
@@ -66,6 +68,9 @@ enum Command {
     /// Look at what others published to RabbitMQ and nothing was bound to take, and publish it again
     #[command(subcommand)]
     Unrouted(unrouted::Command),
+    /// Make keys that seal the secrets of webhooks, and put them to use
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Receive what webhooks send, show it, and say whether it verifies
     Listen(listen::Listen),
     /// Show what a webhook would be sent of an event (on standard input), without sending it
@@ -120,8 +125,14 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             preview.run(io::stdin().lock(), &mut io::stdout(), SystemClock.now()).map_err(Failure::failed)
         }
         Command::CheckConfig => {
-            settings()?;
+            check(&settings()?)?;
             writeln!(io::stdout(), "the configuration is valid").map_err(Failure::failed)
+        }
+        Command::Secrets(secrets::Command::NewKey) => {
+            secrets::print_new_key(&mut io::stdout()).map_err(Failure::failed)
+        }
+        Command::Secrets(secrets::Command::Reseal) => {
+            secrets::reseal(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
         Command::Listen(listen) => listen.run(io::stdout()).await.map_err(Failure::failed),
         Command::Webhooks(command) => {
@@ -136,6 +147,14 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Unrouted(command) => {
             command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
+    }
+}
+
+/// Whether the files that only `up` and `console` read can be used.
+fn check(settings: &Settings) -> Result<(), Failure> {
+    match &settings.key_file {
+        Some(file) => Keyring::read(file).map(drop).map_err(Failure::usage),
+        None => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use dockbell_chassis::config::Reader;
 use dockbell_chassis::listener::Place;
 use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::files::content;
+use dockbell_process::keys::key_file;
 use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) telemetry: TelemetryConfig,
     /// None where the data folder holds everything.
     pub(crate) servers: Option<Servers>,
+    /// The file of the keys that seal secrets; if none, one in the data folder, and nothing is sealed on servers.
+    pub(crate) key_file: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) queue_bytes: u64,
     pub(crate) producer: dockbell_producer::settings::Settings,
@@ -45,6 +48,7 @@ impl Settings {
             api_roots: content(reader, "api_ca_file"),
             telemetry: TelemetryConfig::read(reader, "dockbell"),
             servers: Servers::read(reader),
+            key_file: key_file(reader),
             limits: Limits::read(reader),
             queue_bytes: reader.count("embedded.queue_bytes", 1 << 30, (1 << 20)..=(1 << 40)),
             producer: dockbell_producer::settings::Settings::read(reader),

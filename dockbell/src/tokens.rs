@@ -1,10 +1,11 @@
-//! The tokens that are made at the first start and kept in the data folder.
+//! The tokens, and the key that seals secrets, which are made at the first start and kept in the data folder.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use dockbell_backends::keyring::new_key;
 use dockbell_proto::secret::Secret;
 use rand::Rng;
 
@@ -13,9 +14,12 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 /// The file of the secret that the default source presents.
 pub(crate) const INGEST_TOKEN: &str = "ingest-token";
 
+/// The file of the keys that seal secrets.
+const KEYS: &str = "keys";
+
 /// A token could not be kept.
 #[derive(Debug, thiserror::Error)]
-#[error("use the token file {path}")]
+#[error("use the file {path}")]
 pub(crate) struct TokenError {
     path: PathBuf,
     source: io::Error,
@@ -28,14 +32,27 @@ pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut im
     }
     let path = folder.join(name);
     let failed = |source| TokenError { path: path.clone(), source };
-    match kept(folder, name).map_err(failed)? {
-        Some(token) => Ok(token),
-        None => make(&path, rng).map_err(failed)?.map_or_else(
-            // Another process was faster.
-            || kept(folder, name).and_then(|kept| kept.ok_or(io::ErrorKind::NotFound.into())).map_err(failed),
-            Ok,
-        ),
+    if let Some(token) = kept(folder, name).map_err(failed)? {
+        return Ok(token);
     }
+    let mut random = [0; 32];
+    rng.fill_bytes(&mut random);
+    let token = format!("dbl_{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, random));
+    if make(&path, &token, rng).map_err(failed)? {
+        return Ok(Secret::new(token));
+    }
+    // Another process was faster.
+    kept(folder, name).and_then(|kept| kept.ok_or(io::ErrorKind::NotFound.into())).map_err(failed)
+}
+
+/// The file of keys that `folder` keeps, which is made with a key if there is none.
+pub(crate) fn kept_keys(folder: &Path, rng: &mut impl Rng) -> Result<PathBuf, TokenError> {
+    let path = folder.join(KEYS);
+    let failed = |source| TokenError { path: path.clone(), source };
+    if kept(folder, KEYS).map_err(failed)?.is_none() {
+        make(&path, &new_key(), rng).map_err(failed)?;
+    }
+    Ok(path)
 }
 
 /// The token that `folder` keeps.
@@ -48,23 +65,20 @@ pub(crate) fn kept(folder: &Path, name: &str) -> io::Result<Option<Secret>> {
     }
 }
 
-/// Writes a new token aside and links it into place, so that no reader sees half of it. None if there is one.
-fn make(path: &Path, rng: &mut impl Rng) -> io::Result<Option<Secret>> {
-    let mut random = [0; 32];
-    rng.fill_bytes(&mut random);
-    let token = format!("dbl_{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, random));
+/// Writes a new file aside and links it into place, so that no reader sees half of it. Says whether there was none.
+fn make(path: &Path, line: &str, rng: &mut impl Rng) -> io::Result<bool> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let aside = path.with_extension(format!("{:016x}", rng.next_u64()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    writeln!(file, "{token}")?;
+    writeln!(file, "{line}")?;
     file.sync_all()?;
     let linked = std::fs::hard_link(&aside, path);
     std::fs::remove_file(&aside)?;
     match linked {
-        Ok(()) => Ok(Some(Secret::new(token))),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }

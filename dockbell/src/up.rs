@@ -3,11 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use dockbell_backends::embedded::EmbeddedLimits;
+use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::repeat::until_done;
+use dockbell_backends::store::PAGE_LIMIT;
 use dockbell_backends::{Bus, Store};
-use dockbell_chassis::lifecycle::BoxError;
+use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_chassis::limits::limited;
 use dockbell_chassis::listener::Listener;
+use dockbell_console::reseal_page;
 use dockbell_deliverer::service::Surroundings;
 use dockbell_deliverer::transport::TransportError;
 use dockbell_process::{Process, ProcessError};
@@ -16,7 +19,7 @@ use dockbell_proto::secret::Secret;
 
 use crate::console::{Backends, console};
 use crate::settings::Settings;
-use crate::tokens::{ADMIN_TOKEN, INGEST_TOKEN, TokenError, token};
+use crate::tokens::{ADMIN_TOKEN, INGEST_TOKEN, TokenError, kept_keys, token};
 
 /// Why the process could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -89,11 +92,51 @@ impl House {
 }
 
 /// Opens the servers if they are set, else the data folder.
-fn open(process: &mut Process, settings: &Settings) -> Result<Backends, ProcessError> {
+fn open(process: &mut Process, settings: &Settings) -> Result<Backends, UpError> {
     if let Some(servers) = settings.servers.clone() {
-        return Ok((process.open_amqp(servers.amqp), process.open_redis(&servers.redis)?));
+        let keys = process.open_keys(settings.key_file.as_deref())?;
+        return Ok((process.open_amqp(servers.amqp), process.open_redis(&servers.redis, keys)?));
     }
     let limits = EmbeddedLimits { queue_bytes: settings.queue_bytes, ..EmbeddedLimits::default() };
-    let embedded = process.open_embedded(&settings.data, limits)?;
-    Ok((Arc::<dockbell_backends::embedded::Embedded>::clone(&embedded), embedded))
+    let key_file = match &settings.key_file {
+        Some(file) => file.clone(),
+        None => kept_keys(&settings.data, &mut process.rng)?,
+    };
+    let keys = process.open_keys(Some(&key_file))?;
+    let embedded = process.open_embedded(&settings.data, limits, keys)?;
+    let store: Arc<dyn Store> = Arc::<Embedded>::clone(&embedded);
+    // Nobody else reads the file, so that nobody can lack the key.
+    process.lifecycle.spawn("sealing", seal_all(Arc::clone(&store), process.lifecycle.shutdown()));
+    Ok((embedded, store))
+}
+
+/// Seals what an earlier version kept as it was, or what another key seals than the one that does now.
+async fn seal_all(store: Arc<dyn Store>, shutdown: Shutdown) -> Result<(), BoxError> {
+    let sealing = async {
+        let (mut after, mut sealed) = (None, 0);
+        loop {
+            let page = until_done(
+                || reseal_page(&*store, after.clone(), PAGE_LIMIT),
+                |error, _| {
+                    tracing::warn!(%error, "secrets could not be sealed; it is tried again");
+                },
+            );
+            let (of_page, next) = page.await;
+            sealed += of_page;
+            after = next;
+            if after.is_none() {
+                return sealed;
+            }
+        }
+    };
+    let sealed = tokio::select! {
+        () = shutdown.requested() => return Ok(()),
+        sealed = sealing => sealed,
+    };
+    if sealed > 0 {
+        tracing::info!(webhooks = sealed, "secrets were sealed");
+    }
+    // A part that ends before the process would end it.
+    shutdown.requested().await;
+    Ok(())
 }

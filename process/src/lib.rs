@@ -4,6 +4,7 @@
 pub mod command;
 mod depth;
 pub mod files;
+pub mod keys;
 pub mod limits;
 pub mod listen;
 mod numbers;

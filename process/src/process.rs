@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dockbell_backends::amqp::{Amqp, AmqpConfig};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits, OpenError};
+use dockbell_backends::keyring::{Keyring, KeyringError};
 use dockbell_backends::redis::{RedisConfig, RedisConfigError, RedisStore};
 use dockbell_backends::{Bus, Store};
 use dockbell_chassis::admin::{self, Readiness};
@@ -21,6 +22,7 @@ use rand::rngs::StdRng;
 use tokio::time::timeout;
 
 use crate::depth::Depths;
+use crate::keys::{self, KEY_FILE};
 use crate::numbers;
 use crate::watch::{Opened, watch};
 
@@ -42,6 +44,9 @@ pub enum ProcessError {
     /// The store cannot work as it is configured.
     #[error("configure the store: {0}")]
     Redis(#[from] RedisConfigError),
+    /// The keys that seal secrets cannot be used.
+    #[error("use the setting {KEY_FILE}")]
+    Keys(#[from] KeyringError),
     /// Logs, traces or metrics cannot be set up.
     #[error("set up telemetry")]
     Telemetry(#[from] TelemetryError),
@@ -101,9 +106,25 @@ impl Process {
         StdRng::from_rng(&mut self.rng)
     }
 
+    /// The keys that seal secrets. Their file is followed; without one nothing is sealed, and a warning says so.
+    pub fn open_keys(&self, file: Option<&Path>) -> Result<Arc<Keyring>, ProcessError> {
+        let Some(file) = file else {
+            tracing::warn!("the secrets of webhooks are kept in redis as they are: set {KEY_FILE} to have them sealed");
+            return Ok(Arc::new(Keyring::none()));
+        };
+        let keys = Arc::new(Keyring::read(file)?);
+        self.lifecycle.spawn("file of keys", keys::follow(Arc::clone(&keys), self.lifecycle.shutdown()));
+        Ok(keys)
+    }
+
     /// Opens the data folder as both bus and store.
-    pub fn open_embedded(&mut self, folder: &Path, limits: EmbeddedLimits) -> Result<Arc<Embedded>, ProcessError> {
-        let embedded = Arc::new(Embedded::open(folder, Arc::clone(&self.clock), limits)?);
+    pub fn open_embedded(
+        &mut self,
+        folder: &Path,
+        limits: EmbeddedLimits,
+        keys: Arc<Keyring>,
+    ) -> Result<Arc<Embedded>, ProcessError> {
+        let embedded = Arc::new(Embedded::open_sealed(folder, Arc::clone(&self.clock), limits, keys)?);
         self.opened.push(Opened::Embedded(Arc::clone(&embedded)));
         Ok(embedded)
     }
@@ -118,8 +139,8 @@ impl Process {
     }
 
     /// Starts to connect to the store, for ever; readiness tells whether it is there.
-    pub fn open_redis(&mut self, config: &RedisConfig) -> Result<Arc<dyn Store>, ProcessError> {
-        let redis = Arc::new(RedisStore::start(config, Arc::clone(&self.clock))?);
+    pub fn open_redis(&mut self, config: &RedisConfig, keys: Arc<Keyring>) -> Result<Arc<dyn Store>, ProcessError> {
+        let redis = Arc::new(RedisStore::start_sealed(config, Arc::clone(&self.clock), keys)?);
         numbers::of_redis(&self.meter(), &redis);
         self.opened.push(Opened::Redis(Arc::clone(&redis)));
         Ok(redis)

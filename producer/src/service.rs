@@ -115,6 +115,7 @@ impl Service {
             "public_url",
             "embedded",
             "redis",
+            "secrets",
             "targets",
             "dns",
             "delivery",

@@ -1,7 +1,8 @@
 //! Events, batches and webhooks to test with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockbell_proto::batch::Batch;
 use dockbell_proto::delivery::Delivery;
@@ -11,9 +12,10 @@ use dockbell_proto::ids::{DeliveryId, EventId, WebhookId};
 use dockbell_proto::options::Options;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
-use dockbell_proto::proof::Proofs;
+use dockbell_proto::proof::{Authorization, Proofs, ProofsPatch, Rotation, Scheme, Signatures};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Format, Webhook};
 use jiff::Timestamp;
 use serde_json::json;
@@ -88,6 +90,23 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         created_at: moment(),
         updated_at: moment(),
     }
+}
+
+/// All ways to prove where attempts come from, with the secrets and keys of before a rotation.
+///
+/// # Panics
+/// Never.
+pub fn every_proof() -> Proofs {
+    let (secret, key) = (SigningSecret::from_random([2; 32]), SigningKey::from_random([3; 32]));
+    let every = BTreeSet::from(Scheme::ALL);
+    let first = ProofsPatch {
+        signatures: Some(Signatures::new(&every, SigningKey::from_random([4; 32]))),
+        authorization: Some(Some(Authorization::basic("é\"'", "p w").expect("an authorization"))),
+        rotation: None,
+    };
+    let rotation = ProofsPatch { rotation: Some(Rotation { secret, key }), ..ProofsPatch::default() };
+    let proofs = Proofs::v1(SigningSecret::from_random([1; 32])).patched(first, moment());
+    proofs.patched(rotation, moment() + Duration::from_micros(7))
 }
 
 /// The first attempt of what `webhook` is owed of `content`, which is about one change.

@@ -63,8 +63,8 @@ impl Embedded {
 impl Store for Embedded {
     async fn put_webhook(&self, webhook: &Webhook) -> Result<(), StoreError> {
         let announce = self.announce(webhook.id.clone());
-        let webhook = webhook.clone();
-        let run = move |file: &Connection| webhooks::put(file, &webhook);
+        let (webhook, keys) = (webhook.clone(), Arc::clone(&self.keys));
+        let run = move |file: &Connection| webhooks::put(file, &webhook, &keys);
         self.writer.write(run, move |patterns| announce(patterns.clone())).await?;
         Ok(())
     }
@@ -76,8 +76,8 @@ impl Store for Embedded {
         now: Timestamp,
     ) -> Result<Option<Webhook>, StoreError> {
         let announce = self.announce(id.clone());
-        let (id, patch) = (id.clone(), patch.clone());
-        let run = move |file: &Connection| webhooks::patch(file, &id, &patch, now);
+        let (id, patch, keys) = (id.clone(), patch.clone(), Arc::clone(&self.keys));
+        let run = move |file: &Connection| webhooks::patch(file, &id, (&patch, now), &keys);
         let committed = move |patched: &Option<(Webhook, Vec<Pattern>)>| {
             if let Some((_, patterns)) = patched {
                 announce(patterns.clone());
@@ -85,6 +85,11 @@ impl Store for Embedded {
         };
         let patched = self.writer.write(run, committed).await?;
         Ok(patched.map(|(webhook, _)| webhook))
+    }
+
+    async fn reseal(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        let (id, keys) = (id.clone(), Arc::clone(&self.keys));
+        Ok(self.writer.write(move |file: &Connection| webhooks::reseal(file, &id, &keys), |_| ()).await?)
     }
 
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
@@ -100,18 +105,18 @@ impl Store for Embedded {
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
-        let id = id.clone();
-        self.look(move |file| webhooks::find(file, &id)).await
+        let (id, keys) = (id.clone(), Arc::clone(&self.keys));
+        self.look(move |file| webhooks::find(file, &id, &keys)).await
     }
 
     async fn webhooks(&self, page: &PageRequest) -> Result<Page<Webhook>, StoreError> {
-        let page = page.clone();
-        self.look(move |file| webhooks::list(file, &page)).await
+        let (page, keys) = (page.clone(), Arc::clone(&self.keys));
+        self.look(move |file| webhooks::list(file, &page, &keys)).await
     }
 
     async fn webhooks_on(&self, pattern: &Pattern) -> Result<Vec<Webhook>, StoreError> {
-        let pattern = pattern.clone();
-        self.look(move |file| webhooks::on(file, &pattern)).await
+        let (pattern, keys) = (pattern.clone(), Arc::clone(&self.keys));
+        self.look(move |file| webhooks::on(file, &pattern, &keys)).await
     }
 
     fn changes(&self) -> Changes {

@@ -1,7 +1,5 @@
 //! A webhook as it is kept: JSON, with its secrets.
 
-use std::collections::BTreeMap;
-
 use dockbell_proto::chain::After;
 use dockbell_proto::filter::Filter;
 use dockbell_proto::ids::WebhookId;
@@ -9,12 +7,12 @@ use dockbell_proto::names::Registry;
 use dockbell_proto::options::Options;
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
-use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::{Format, Webhook};
 use serde::{Deserialize, Serialize};
 
+use crate::keyring::Keyring;
 use crate::store::StoreError;
-use crate::store::proofs::KeptProofs;
+use crate::store::secrets::KeptSecrets;
 
 use super::{page, values};
 
@@ -31,19 +29,16 @@ struct Document {
     filter: Filter,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<After>,
-    url: String,
+    #[serde(flatten)]
+    secrets: KeptSecrets,
     format: Format,
     #[serde(default, skip_serializing_if = "has_none")]
     options: Options,
-    headers: BTreeMap<String, String>,
-    secret: String,
     enabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disabled_reason: Option<String>,
     #[serde(default, skip_serializing_if = "is_none")]
     policy: PolicyPatch,
-    #[serde(default, skip_serializing_if = "KeptProofs::is_default")]
-    proofs: KeptProofs,
     /// Microseconds, as `updated_at`.
     created_at: i64,
     updated_at: i64,
@@ -62,8 +57,7 @@ pub(super) fn place(webhook: &Webhook) -> String {
     page::place(webhook.created_at, webhook.id.as_str())
 }
 
-pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
-    let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+pub(super) fn write(webhook: &Webhook, keys: &Keyring) -> Result<String, StoreError> {
     values::to_json(&Document {
         place: place(webhook),
         id: webhook.id.clone(),
@@ -72,22 +66,21 @@ pub(super) fn write(webhook: &Webhook) -> Result<String, StoreError> {
         registry: webhook.registry.clone(),
         filter: webhook.filter.clone(),
         after: webhook.after.clone(),
-        url: webhook.url.expose().to_owned(),
+        secrets: KeptSecrets::of(webhook, keys),
         format: webhook.format,
         options: webhook.options.clone(),
-        headers: headers.collect(),
-        secret: webhook.proofs.secret.current.expose(),
         enabled: webhook.enabled,
         disabled_reason: webhook.disabled_reason.clone(),
         policy: webhook.policy.clone(),
-        proofs: KeptProofs::of(&webhook.proofs),
         created_at: webhook.created_at.as_microsecond(),
         updated_at: webhook.updated_at.as_microsecond(),
     })
 }
 
-pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
+pub(super) fn read(text: &str, keys: &Keyring) -> Result<Webhook, StoreError> {
     let found: Document = values::json("webhook", text)?;
+    let opened = found.secrets.open(&found.id, keys);
+    let opened = opened.map_err(|error| values::unreadable(&format!("webhook {}", found.id), error))?;
     Ok(Webhook {
         id: found.id,
         name: found.name,
@@ -95,17 +88,23 @@ pub(super) fn read(text: &str) -> Result<Webhook, StoreError> {
         registry: found.registry,
         filter: found.filter,
         after: found.after,
-        url: Secret::new(found.url),
+        url: opened.url,
         format: found.format,
         options: found.options,
-        headers: found.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
-        proofs: found.proofs.read(&found.secret).map_err(|error| values::unreadable("webhook", error))?,
+        headers: opened.headers,
+        proofs: opened.proofs,
         enabled: found.enabled,
         disabled_reason: found.disabled_reason,
         policy: found.policy,
         created_at: values::time("webhook", found.created_at)?,
         updated_at: values::time("webhook", found.updated_at)?,
     })
+}
+
+/// Whether the secrets of a webhook are sealed under the key that seals now.
+pub(super) fn is_current(text: &str, keys: &Keyring) -> Result<bool, StoreError> {
+    let found: Document = values::json("webhook", text)?;
+    Ok(found.secrets.are_current(keys))
 }
 
 #[cfg(test)]
@@ -126,14 +125,15 @@ mod tests {
             "created_at":1,"updated_at":2}}"#,
             secret.expose()
         );
-        let found = read(&before).unwrap();
+        let keys = Keyring::none();
+        let found = read(&before, &keys).unwrap();
         assert_eq!(found.proofs, Proofs::v1(secret.clone()));
         let headers: Vec<_> = found.proofs.headers("msg_1", moment(), b"{}").into_iter().collect();
         let signature = headers.iter().find(|(name, _)| *name == "webhook-signature").map(|(_, value)| value.expose());
         assert_eq!(signature, Some(&*secret.sign("msg_1", moment(), b"{}")));
         assert_eq!(headers.len(), 3, "id, time and signature, and nothing else");
         // Processes of the release before read what this one writes again.
-        let again: serde_json::Value = serde_json::from_str(&write(&found).unwrap()).unwrap();
+        let again: serde_json::Value = serde_json::from_str(&write(&found, &keys).unwrap()).unwrap();
         let members: Vec<&String> = again.as_object().unwrap().keys().collect();
         let was: serde_json::Value = serde_json::from_str(&before).unwrap();
         assert!(members.iter().all(|member| was.get(member.as_str()).is_some()), "{members:?}");

@@ -43,6 +43,10 @@ impl Store for RedisStore {
         Ok(patched.map(|(webhook, _)| webhook))
     }
 
+    async fn reseal(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        self.webhooks().reseal(id).await
+    }
+
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         let was_there = self.webhooks().remove(id, self.clock.now()).await?;
         // Also if there was none: the last removal may have ended here.

@@ -8,6 +8,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
 
+use crate::keyring::Keyring;
 use crate::store::{Page, PageRequest, StoreError};
 
 use super::scripts::Scripts;
@@ -26,6 +27,8 @@ const TRIES: u32 = 100;
 pub(super) struct Webhooks<'a> {
     pub(super) side: &'a Side,
     pub(super) scripts: &'a Scripts,
+    /// What seals the secrets.
+    pub(super) keys: &'a Keyring,
 }
 
 impl Webhooks<'_> {
@@ -41,7 +44,7 @@ impl Webhooks<'_> {
     ) -> Result<Option<(Webhook, bool)>, StoreError> {
         let mut before = self.text(id).await?.unwrap_or_default();
         for _ in 0..TRIES {
-            let found = if before.is_empty() { None } else { Some(document::read(&before)?) };
+            let found = if before.is_empty() { None } else { Some(document::read(&before, self.keys)?) };
             let Some(changed) = change(found) else { return Ok(None) };
             match self.put(&before, &changed).await? {
                 (true, _, revision, was_removed) => {
@@ -54,10 +57,23 @@ impl Webhooks<'_> {
         Err(StoreError("others changed the webhook all the time".to_owned()))
     }
 
+    /// Writes a webhook again as it is, unless its secrets are sealed under the key that seals now.
+    pub(super) async fn reseal(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        match self.text(id).await? {
+            Some(text) if !document::is_current(&text, self.keys)? => {
+                Ok(self.replace(id, |found| found).await?.is_some())
+            }
+            _ => Ok(false),
+        }
+    }
+
     async fn put(&self, before: &str, webhook: &Webhook) -> Result<(bool, String, u64, bool), StoreError> {
         let mut call = self.side.prepare(&self.scripts.put)?;
         self.keys_of_changes(&mut call);
-        call.arg(webhook.id.as_str()).arg(before).arg(document::write(webhook)?).arg(document::place(webhook));
+        call.arg(webhook.id.as_str())
+            .arg(before)
+            .arg(document::write(webhook, self.keys)?)
+            .arg(document::place(webhook));
         call.arg(webhook.pattern.to_string()).arg(CHANGES_KEPT);
         self.side.call(&call).await
     }
@@ -95,7 +111,7 @@ impl Webhooks<'_> {
     }
 
     pub(super) async fn find(&self, id: &WebhookId) -> Result<Option<Webhook>, StoreError> {
-        self.text(id).await?.as_deref().map(document::read).transpose()
+        self.text(id).await?.map(|text| document::read(&text, self.keys)).transpose()
     }
 
     async fn text(&self, id: &WebhookId) -> Result<Option<String>, StoreError> {
@@ -127,7 +143,7 @@ impl Webhooks<'_> {
         call.key(self.side.key("webhooks")).key(self.side.key(index));
         call.arg(from).arg(to).arg(i64::try_from(limit).unwrap_or(-1));
         let texts: Vec<String> = self.side.call(&call).await?;
-        texts.iter().map(|text| document::read(text)).collect()
+        texts.iter().map(|text| document::read(text, self.keys)).collect()
     }
 
     /// When the repository was first seen; `candidate`, if it is new.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// All but the current secret, which is kept beside it since there are webhooks. What is left out, as in what was
 /// written before there was anything else, is Standard Webhooks v1. There is no `Debug`: it would show secrets.
-#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct KeptProofs {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,13 +26,13 @@ pub(crate) struct KeptProofs {
     authorization: Option<KeptAuthorization>,
 }
 
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct KeptRetired {
     key: String,
     until: Timestamp,
 }
 
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum KeptAuthorization {
     Verbatim(String),
@@ -57,6 +57,15 @@ impl KeptProofs {
     /// Whether it says nothing that is not so without it.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Every secret, by the name of its field.
+    pub(crate) fn texts(&mut self) -> Vec<(String, &mut String)> {
+        let key = self.key.iter_mut().map(|key| ("key".to_owned(), key));
+        let authorization = self.authorization.iter_mut().map(|kept| ("authorization".to_owned(), kept.text()));
+        let secrets = self.older_secrets.iter_mut().map(|kept| ("older secret".to_owned(), &mut kept.key));
+        let keys = self.older_keys.iter_mut().map(|kept| ("older key".to_owned(), &mut kept.key));
+        secrets.chain(key).chain(keys).chain(authorization).collect()
     }
 
     /// What was kept beside this secret. An error holds no secret.
@@ -86,6 +95,12 @@ impl KeptAuthorization {
                 Self::Basic { user: user.clone(), password: password.expose().to_owned() }
             }
             Authorization::Bearer(token) => Self::Bearer(token.expose().to_owned()),
+        }
+    }
+
+    fn text(&mut self) -> &mut String {
+        match self {
+            Self::Verbatim(text) | Self::Bearer(text) | Self::Basic { password: text, .. } => text,
         }
     }
 

@@ -340,3 +340,8 @@ async fn what_was_told_before_a_webhook_was_changed_is_not_known() {
 async fn what_is_held_takes_nobodys_place() {
     parking::what_is_held_takes_nobodys_place(&mut EmbeddedStore::open()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sealed_is_not_sealed_again() {
+    webhooks::what_is_sealed_is_not_sealed_again(&mut EmbeddedStore::open()).await;
+}

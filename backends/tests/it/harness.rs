@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dockbell_backends::bus::{Bus, Outgoing};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::keyring::{Keyring, new_key};
 use dockbell_backends::store::Store;
 use dockbell_proto::clock::Clock;
 use dockbell_testkit::clock::ManualClock;
@@ -15,11 +16,18 @@ use dockbell_testkit::conformance::bus::{BusHarness, QUEUE_BYTES};
 use dockbell_testkit::conformance::store::StoreHarness;
 use dockbell_testkit::sample;
 use jiff::Timestamp;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// A clock that shows [`sample::moment`].
 pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(sample::moment()))
+}
+
+/// A keyring with one new key, whose file is gone.
+pub(crate) fn new_keys() -> Arc<Keyring> {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(file.path(), new_key()).unwrap();
+    Arc::new(Keyring::read(file.path()).unwrap())
 }
 
 pub(crate) fn open(folder: &Path, limits: EmbeddedLimits) -> Embedded {
@@ -77,7 +85,8 @@ impl EmbeddedStore {
     pub(crate) fn open() -> Self {
         let (folder, clock) = (TempDir::new().unwrap(), clock());
         let of_store: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let store = Arc::new(Embedded::open(folder.path(), of_store, EmbeddedLimits::default()).unwrap());
+        let opened = Embedded::open_sealed(folder.path(), of_store, EmbeddedLimits::default(), new_keys());
+        let store = Arc::new(opened.unwrap());
         Self { _folder: folder, clock, store }
     }
 }

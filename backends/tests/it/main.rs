@@ -66,3 +66,5 @@ mod redis_time;
 mod redis_tls;
 #[cfg(test)]
 mod schedules;
+#[cfg(test)]
+mod sealing;

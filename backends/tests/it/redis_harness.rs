@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dockbell_backends::keyring::Keyring;
 use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
 use dockbell_backends::store::claims::{Claim, Claims as _, Holder};
 use dockbell_backends::store::marks::{Decision, LetterId};
@@ -27,7 +28,7 @@ use dockbell_testkit::wait::until;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use crate::harness::clock;
+use crate::harness::{clock, new_keys};
 
 pub(crate) fn config(server: &RedisServer) -> RedisConfig {
     RedisConfig {
@@ -47,7 +48,11 @@ pub(crate) async fn open(server: &RedisServer) -> RedisStore {
 
 /// A store that has reached its servers, and has told those who listen that they missed what was before.
 pub(crate) async fn started(config: &RedisConfig, clock: Arc<dyn Clock>) -> RedisStore {
-    let store = RedisStore::start(config, clock).unwrap();
+    started_with(config, clock, Arc::new(Keyring::none())).await
+}
+
+pub(crate) async fn started_with(config: &RedisConfig, clock: Arc<dyn Clock>, keys: Arc<Keyring>) -> RedisStore {
+    let store = RedisStore::start_sealed(config, clock, keys).unwrap();
     let mut changes = store.changes();
     store.trouble().wait_for(Option::is_none).await.unwrap();
     // On a machine that stands still, it was told before anybody could listen.
@@ -114,6 +119,7 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
     BTreeMap::from([
         ("put_webhook", store.put_webhook(&webhook).await.err()),
         ("patch_webhook", store.patch_webhook(&webhook.id, &patch, sample::moment()).await.err()),
+        ("reseal", store.reseal(&webhook.id).await.err()),
         ("remove_webhook", store.remove_webhook(&webhook.id).await.err()),
         ("webhook", store.webhook(&webhook.id).await.err()),
         ("webhooks", store.webhooks(&page).await.err()),
@@ -180,7 +186,8 @@ impl RedisStores {
     /// On a server that is not theirs.
     pub(crate) async fn open_as(config: &RedisConfig) -> Self {
         let clock = clock();
-        let open = || started(config, Arc::<ManualClock>::clone(&clock));
+        let keys = new_keys();
+        let open = || started_with(config, Arc::<ManualClock>::clone(&clock), Arc::clone(&keys));
         let stores = (Arc::new(open().await), Arc::new(open().await));
         Self { _server: None, clock, stores }
     }

@@ -355,3 +355,8 @@ async fn a_claim_ends_with_its_time_unless_it_is_renewed() {
 async fn what_is_recorded_is_claimed_by_nobody() {
     claims::what_is_recorded_is_claimed_by_nobody(&mut RedisStores::open().await).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sealed_is_not_sealed_again() {
+    webhooks::what_is_sealed_is_not_sealed_again(&mut RedisStores::open().await).await;
+}

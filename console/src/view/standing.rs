@@ -52,6 +52,15 @@ pub struct Replayed {
     pub lost: u32,
 }
 
+/// Secrets were sealed under the current key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resealed {
+    /// Of how many webhooks of the page they were not.
+    pub resealed: u32,
+    /// Where the next page starts; null on the last one.
+    pub next: Option<String>,
+}
+
 /// Skipped deliveries that nobody wants any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Discarded {

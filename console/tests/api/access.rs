@@ -19,7 +19,7 @@ fn request(method: &Method, path: &str, authorization: Option<&str>) -> Request<
 async fn every_operation_but_the_description_public_keys_and_callbacks_asks_for_the_token() {
     let bench = Bench::open();
     let operations = operations(&bench).await;
-    assert_eq!(operations.len(), 25);
+    assert_eq!(operations.len(), 26);
     for (method, path) in operations {
         let answer = bench.send(request(&method, &path, None)).await;
         if path == "/api/v1/openapi.json" {

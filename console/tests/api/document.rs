@@ -44,6 +44,7 @@ async fn the_description_lists_exactly_the_operations() {
         "POST /api/v1/dead-letters/{id}/discard",
         "POST /api/v1/dead-letters/{id}/revive",
         "POST /api/v1/deliveries/{id}/redeliver",
+        "POST /api/v1/secrets/reseal",
         "POST /api/v1/unrouted/replay",
         "POST /api/v1/webhooks",
         "POST /api/v1/webhooks/{id}/discard-skipped",

@@ -183,6 +183,10 @@ impl Store for Watched {
         self.present()?.patch_webhook(id, patch, now).await
     }
 
+    async fn reseal(&self, id: &WebhookId) -> Result<bool, StoreError> {
+        self.present()?.reseal(id).await
+    }
+
     async fn remove_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         self.present()?.remove_webhook(id).await
     }

@@ -1,7 +1,9 @@
 //! Secrets on the way through several processes: none of them tells one, and no message carries one.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use dockbell_backends::keyring::new_key;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::receiver::{Answer, Receiver};
 use dockbell_testkit::redis::RedisServer;
@@ -11,6 +13,7 @@ use serde_json::json;
 
 use crate::calls::{Caller, push};
 use crate::fleet::Fleet;
+use crate::secrets::holds;
 
 /// What must not be seen, each recognisable wherever it appears.
 const QUERY: &str = "canary-query-8c11";
@@ -22,6 +25,21 @@ const AMQP: &str = "canary-amqp-2ab7";
 const REDIS: &str = "canary-redis-f10d";
 /// Whose messages stay somewhere: a dead letter.
 const REFUSING: &str = "/refuses";
+
+/// The files below a folder that hold a text.
+fn files_with(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if holds(&std::fs::read(entry.path()).unwrap(), text) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
 
 async fn add(caller: &Caller, receiver: &Receiver, path: &str) -> String {
     let webhook = json!({
@@ -46,6 +64,9 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url(""));
     let amqp = Node::url_of(AMQP, fleet.node.port(), &fleet.host);
     let fleet = fleet.with("DOCKBELL_AMQP_URL", &amqp);
+    let keys = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(keys.path(), new_key()).unwrap();
+    let fleet = fleet.with("DOCKBELL_SECRETS_KEY_FILE", keys.path().to_str().unwrap());
     let (mut console, mut producer, deliverer) =
         (fleet.console().await, fleet.producer().await, fleet.deliverer().await);
     ADMIN.clone_into(&mut console.caller.admin_token);
@@ -74,6 +95,8 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
     let exports = collector.requests();
     assert!(exports.len() >= 3, "spans and metrics were sent");
     shown.extend(exports.iter().map(|export| String::from_utf8_lossy(&export.body)));
+    let kept = redis.copy_data();
+    assert!(!files_with(kept.path(), "team/app").is_empty(), "what is no secret is found in the files of Redis");
     let own = [QUERY, HEADER, BEARER, ADMIN, INGEST, AMQP, REDIS];
     for secret in own.into_iter().chain(secrets.iter().map(String::as_str)) {
         let lines: Vec<&str> = shown.lines().filter(|line| line.contains(secret)).collect();
@@ -81,6 +104,8 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
         // The broker knows the name of its user, which is the password here.
         let files = if secret == AMQP { Vec::new() } else { fleet.node.files_with(secret) };
         assert!(files.is_empty(), "the broker keeps {secret} in {files:?}");
+        let files = files_with(kept.path(), secret);
+        assert!(files.is_empty(), "redis keeps {secret} in {files:?}");
     }
     assert!(!fleet.node.files_with("team/app").is_empty(), "what messages carry is found in the files of the broker");
 }

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
+use dockbell_backends::keyring::Keyring;
 use dockbell_proto::clock::SystemClock;
 use dockbell_testkit::wait::{self, DEADLINE};
 use serde_json::Value;
@@ -139,7 +140,8 @@ impl Home {
 
     /// Opens the data folder, which no process may use meanwhile.
     pub(crate) fn open(&self) -> Embedded {
-        Embedded::open(&self.data(), Arc::new(SystemClock), EmbeddedLimits::default()).unwrap()
+        let keys = Arc::new(Keyring::read(&self.data().join("keys")).unwrap());
+        Embedded::open_sealed(&self.data(), Arc::new(SystemClock), EmbeddedLimits::default(), keys).unwrap()
     }
 
     fn token(&self, variable: &str, file: &str) -> String {

@@ -139,6 +139,11 @@ fn assert_arrived(receiver: &Receiver, made: &[Made]) {
     }
 }
 
+/// Whether a text stands in bytes.
+pub(crate) fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 fn basic() -> String {
     STANDARD.encode(format!("alice:{PASSWORD}"))
 }
@@ -194,8 +199,45 @@ async fn secrets_are_seen_by_their_receivers_alone() {
     let signing = signing.map(|secret| secret.get(..32).unwrap());
     let basic = basic();
     let fixed = [QUERY, HEADER, ADMIN, INGEST, PRESENTED, REFUSED, PASSWORD, TOKEN, VALUE, &basic, "whsk_"];
+    let database =
+        ["dockbell.db", "dockbell.db-wal"].map(|name| std::fs::read(home.data().join(name)).unwrap_or_default());
+    let database = database.concat();
+    assert!(holds(&database, "team/accepts"), "what is no secret is found in the database");
     for secret in fixed.into_iter().chain(signing) {
+        assert!(!holds(&database, secret), "{secret} stands in the database as it is");
         let lines: Vec<&str> = shown.lines().filter(|line| line.contains(secret)).collect();
         assert!(lines.is_empty(), "{secret} is seen in {lines:#?}");
     }
+}
+
+/// The operator changes the key that seals while Dockbell runs, and the next start needs the new one alone.
+#[tokio::test]
+async fn the_key_that_seals_is_changed_by_its_file_and_one_command() {
+    let home = Home::new();
+    let old = home.run(&["secrets", "new-key"]).await.stdout;
+    let new = home.run(&["secrets", "new-key"]).await.stdout;
+    assert_ne!(old, new);
+    let file = home.write("keys", &old);
+    let home = home.with("DOCKBELL_SECRETS_KEY_FILE", &file);
+    let (receiver, dockbell) = (Receiver::start().await, home.up().await);
+    let made = add(&dockbell.caller, ("team/app", receiver.url("/")), proof(2)).await;
+    home.write("keys", &format!("{new}{old}"));
+    let changed = async || {
+        let ended = home.operate(&dockbell, &["secrets", "reseal"]).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout.contains(": 1").then_some(())
+    };
+    wait::until("the file to be read again", changed).await;
+    home.write("keys", &new);
+    assert!(dockbell.stop_well().await.stderr.contains("another key seals"), "the log says so");
+    let dockbell = home.up().await;
+    let shown = dockbell.caller.read(&format!("webhooks/{}", made.id)).await;
+    assert_eq!(shown["name"], "canary");
+    dockbell.caller.report(&push("e", "team/app", "1.0")).await;
+    receiver.wait_for(1).await;
+    dockbell.stop_well().await;
+    home.write("keys", "broken");
+    let ended = home.run(&["check-config"]).await;
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(ended.stderr.contains("line 1 of the file of keys"), "{ended:?}");
 }

@@ -33,6 +33,7 @@ pub const RULES: &[&str] = &[
     "a_webhook_that_is_put_again_is_replaced_and_keeps_its_health",
     "concurrent_patches_of_different_members_all_take_effect",
     "a_patch_makes_no_webhook",
+    "what_is_sealed_is_not_sealed_again",
     "a_removed_webhook_leaves_nothing_behind",
     "a_webhook_that_takes_the_place_of_a_removed_one_starts_anew",
     "webhooks_are_listed_oldest_first_in_pages",

@@ -1,6 +1,6 @@
 //! Webhooks and the repositories that they are set on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockbell_backends::store::{Health, HistoryQuery, Notice, PageRequest, Parked, Parking, SETTLED_KEPT, Trial};
@@ -12,10 +12,8 @@ use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::options::{Options, TagHeader};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
-use dockbell_proto::proof::{Authorization, Proofs, ProofsPatch, Rotation, Scheme, Signatures};
+use dockbell_proto::proof::{Proofs, ProofsPatch};
 use dockbell_proto::secret::Secret;
-use dockbell_proto::signature::SigningSecret;
-use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use serde_json::json;
 use tokio::time::timeout;
@@ -40,7 +38,7 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
         disabled_reason: Some("its receiver answered \"410 Gone\"".to_owned()),
         policy: PolicyPatch { cooldown: Some(Duration::from_millis(1500)), waiting: Some(7), ..PolicyPatch::default() },
         options: Options { header: TagHeader::parse("x-image").ok(), ..Options::default() },
-        proofs: every_proof(),
+        proofs: sample::every_proof(),
         updated_at: sample::moment() + Duration::from_micros(7),
         ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
     };
@@ -52,7 +50,7 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
     let (filter, after) = (Some(Filter::default()), Some(None));
     let enabled = WebhookPatch { enabled: Some(true), policy, proofs, filter, after, ..WebhookPatch::default() };
     let patched = other.patch_webhook(&webhook.id, &enabled, webhook.updated_at).await;
-    let proofs = Proofs { authorization: None, ..every_proof() };
+    let proofs = Proofs { authorization: None, ..sample::every_proof() };
     let (policy, filter, after) = (PolicyPatch::default(), Filter::default(), None);
     let expected = Webhook { enabled: true, disabled_reason: None, policy, proofs, filter, after, ..webhook };
     assert_eq!(patched, Ok(Some(expected.clone())));
@@ -63,20 +61,6 @@ fn every_filter() -> Filter {
     let given =
         json!({ "tags": ["v*", "!*\"-rc"], "repositories": "team/**", "kinds": ["chart"], "only_changed": true });
     Filter::default().changed(given.as_object().expect("members")).expect("a filter")
-}
-
-/// Every way to sign, in the middle of a rotation, and an `Authorization` of text that is not plain.
-fn every_proof() -> Proofs {
-    let (secret, key) = (SigningSecret::from_random([2; 32]), SigningKey::from_random([3; 32]));
-    let every = BTreeSet::from(Scheme::ALL);
-    let first = ProofsPatch {
-        signatures: Some(Signatures::new(&every, SigningKey::from_random([4; 32]))),
-        authorization: Some(Some(Authorization::basic("é\"'", "p w").expect("an authorization"))),
-        rotation: None,
-    };
-    let rotation = ProofsPatch { rotation: Some(Rotation { secret, key }), ..ProofsPatch::default() };
-    let proofs = Proofs::v1(SigningSecret::from_random([1; 32])).patched(first, sample::moment());
-    proofs.patched(rotation, sample::moment() + Duration::from_micros(7))
 }
 
 /// Putting is idempotent, and a change of settings is no reason to forget how the receiver fares.
@@ -235,6 +219,17 @@ pub async fn a_namespace_is_found_by_its_own_pattern_alone(harness: &mut dyn Sto
         let found = store.webhooks_on(&pattern(text)).await.expect("webhooks");
         assert_eq!(found.iter().map(|webhook| webhook.name.as_str()).collect::<Vec<_>>(), names, "{text}");
     }
+}
+
+/// What was put is sealed, or kept as it is where there is no key; either way it is as it would be put now.
+pub async fn what_is_sealed_is_not_sealed_again(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let put = webhook(&store, 1).await;
+    assert_eq!(other.reseal(&put.id).await, Ok(false));
+    assert_eq!(store.webhook(&put.id).await, Ok(Some(put)));
+    let absent = WebhookId::from_random([9; 16]);
+    assert_eq!(store.reseal(&absent).await, Ok(false));
+    assert_eq!(other.webhook(&absent).await, Ok(None));
 }
 
 /// The other process learns at once of what was made, changed and removed, and under which patterns it was
