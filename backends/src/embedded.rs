@@ -4,6 +4,7 @@
 //! holds which message is known in memory alone: one process owns the file, so that nothing is leased and
 //! nothing is polled.
 
+mod access;
 mod bus;
 mod callbacks;
 mod consumer;

@@ -14,6 +14,10 @@
 //! | `webhooks-by-pattern` | sorted set | `<pattern>\n<place>` |
 //! | `removed` | sorted set | tombstones: the id by the time of its removal |
 //! | `changes` | stream | `revision`, and `webhook` and `patterns`, or `standing`, of about the last 10,000 changes |
+//! | `tokens` | hash | the token by its id, as JSON, with the hash of its text |
+//! | `tokens-by-age` | sorted set | `<place>`: time made and id |
+//! | `tokens-until` | sorted set | the ids of those that expire, by when they do |
+//! | `audit` | sorted set | `<place> <change>` of the last 20,000 changes that people made |
 //! | `repositories` | hash | when `<registry> <repository>` was first seen |
 //!
 //! In the database of counters, which may be the same, and whose loss only delays what follows from failures:
@@ -45,6 +49,7 @@
 //! webhooks. A store that has found its database away stays away until the marker it knows is back; starting
 //! a new one, as a process does that starts again, takes the database as it is.
 
+mod access;
 mod address;
 mod callbacks;
 mod claims;

@@ -1,5 +1,6 @@
 //! The port to settings and counters: webhooks, their health and their history.
 
+pub mod access;
 pub mod claims;
 pub mod marks;
 pub(crate) mod proofs;
@@ -23,6 +24,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::Suspension;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use self::access::Access;
 use self::claims::Claims;
 use self::marks::{Decision, LetterId, Mark};
 pub use dockbell_proto::health::Health;
@@ -315,6 +317,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn claims(&self) -> Option<&dyn Claims> {
         None
     }
+
+    /// Tokens, and the audit trail.
+    fn access(&self) -> &dyn Access;
 
     /// The counters of a webhook; all zero if it has none.
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError>;

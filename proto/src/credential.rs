@@ -89,7 +89,8 @@ fn scheme<'a>(authorization: Option<&'a str>, expected: &str) -> Option<&'a str>
     Some(credentials.trim()).filter(|text| !text.is_empty() && scheme.eq_ignore_ascii_case(expected))
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// The bytes of hexadecimal digits in either case.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hex.then(|| text.as_bytes().chunks(2).map(digits).collect())?

@@ -68,6 +68,14 @@ id! {
     DeliveryId
 }
 id! {
+    /// The id of a token: `tk_` and 24 characters.
+    TokenId
+}
+id! {
+    /// The id of a change in the audit trail: `ch_` and 24 characters.
+    AuditId
+}
+id! {
     /// The name of a source, as it stands in the path of its intake.
     SourceName
 }
@@ -94,12 +102,36 @@ impl EventId {
 impl WebhookId {
     /// A new id from 16 random bytes.
     pub fn from_random(random: [u8; 16]) -> Self {
-        Self(format!("wh_{}", hex(random.get(..12).unwrap_or_default())).into())
+        Self(drawn("wh_", random))
     }
 
     /// Reads an id.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         prefixed(text, "wh_").map(Self).ok_or(IdError("a webhook id starts with wh_"))
+    }
+}
+
+impl TokenId {
+    /// A new id from 16 random bytes.
+    pub fn from_random(random: [u8; 16]) -> Self {
+        Self(drawn("tk_", random))
+    }
+
+    /// Reads an id.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        prefixed(text, "tk_").map(Self).ok_or(IdError("a token id starts with tk_"))
+    }
+}
+
+impl AuditId {
+    /// A new id from 16 random bytes.
+    pub fn from_random(random: [u8; 16]) -> Self {
+        Self(drawn("ch_", random))
+    }
+
+    /// Reads an id.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        prefixed(text, "ch_").map(Self).ok_or(IdError("the id of a change starts with ch_"))
     }
 }
 
@@ -159,6 +191,11 @@ impl fmt::Display for AttemptId {
     }
 }
 
+/// `prefix` and 24 digits: 96 of the random bits.
+fn drawn(prefix: &str, random: [u8; 16]) -> Arc<str> {
+    format!("{prefix}{}", hex(random.get(..12).unwrap_or_default())).into()
+}
+
 fn prefixed(text: &str, prefix: &str) -> Option<Arc<str>> {
     let rest = text.strip_prefix(prefix)?;
     let fits = !rest.is_empty() && rest.len() <= 64 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -184,7 +221,8 @@ pub(crate) fn hash_hex(parts: &[&str]) -> String {
     hex(&fingerprint(parts))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         for digit in [byte >> 4, byte & 0xf] {
             text.extend(char::from_digit(digit.into(), 16));

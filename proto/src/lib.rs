@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod address;
+pub mod audit;
 pub mod batch;
 pub mod callback;
 pub mod chain;
@@ -31,5 +32,6 @@ pub mod proof;
 pub mod secret;
 pub mod signature;
 pub mod target;
+pub mod token;
 pub mod trace;
 pub mod webhook;

@@ -15,9 +15,9 @@ use super::rows::unreadable;
 const FILE: &str = "dockbell.db";
 const LOCK: &str = "dockbell.lock";
 /// The version of the schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 9;
+const SCHEMA_VERSION: i64 = 10;
 /// What makes each version of the one before it, and the first of nothing. What stands here is never edited.
-pub(super) const SCHEMA: [(i64, &str); 9] = [
+pub(super) const SCHEMA: [(i64, &str); 10] = [
     (1, include_str!("schema-1.sql")),
     (2, include_str!("schema-2.sql")),
     (3, include_str!("schema-3.sql")),
@@ -27,6 +27,7 @@ pub(super) const SCHEMA: [(i64, &str); 9] = [
     (7, include_str!("schema-7.sql")),
     (8, include_str!("schema-8.sql")),
     (9, include_str!("schema-9.sql")),
+    (10, include_str!("schema-10.sql")),
 ];
 /// How long a write waits while an operator looks into the file with a tool that locks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::broadcast;
 
+use crate::store::access::Access;
 use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
     AttemptRecord, Changes, DeliveryRecord, Health, HistoryQuery, News, Notice, Page, PageRequest, Parked, Parking,
@@ -34,7 +35,7 @@ impl From<Failure> for StoreError {
 }
 
 impl Embedded {
-    async fn look<T: Send + 'static>(
+    pub(super) async fn look<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -158,6 +159,10 @@ impl Store for Embedded {
     async fn settled(&self, attempts: &[AttemptId]) -> Result<Vec<Option<Verdict>>, StoreError> {
         let (attempts, now) = (attempts.to_vec(), self.kept.now());
         self.look(move |file| settled::verdicts(file, &attempts, now)).await
+    }
+
+    fn access(&self) -> &dyn Access {
+        self
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {

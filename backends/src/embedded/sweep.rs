@@ -7,6 +7,7 @@ use dockbell_proto::clock::Clock;
 use rusqlite::Connection;
 
 use crate::store::HISTORY_KEPT;
+use crate::store::access::EXPIRED_TOKENS_KEPT;
 
 use super::EmbeddedLimits;
 use super::rows;
@@ -33,6 +34,8 @@ const MARKS: &str = "DELETE FROM dead_marks WHERE (position, died_at) IN
 const CALLBACKS: &str = "DELETE FROM callbacks WHERE (delivery, request) IN
     (SELECT delivery, request FROM callbacks WHERE expires_at <= ?1 LIMIT ?2)";
 
+const TOKENS: &str = "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at <= ?1 LIMIT ?2)";
+
 const TOLD: &str = "DELETE FROM told WHERE (webhook, registry, repository, tag) IN
     (SELECT webhook, registry, repository, tag FROM told WHERE expires_at <= ?1 LIMIT ?2)";
 
@@ -52,6 +55,11 @@ impl Kept {
     /// Dead letters up to this time have expired.
     pub(super) fn dead_until(&self) -> i64 {
         self.now().saturating_sub(rows::micros(self.limits.dead_kept))
+    }
+
+    /// Tokens whose time was over up to this time are forgotten.
+    pub(super) fn tokens_until(&self) -> i64 {
+        self.now().saturating_sub(rows::micros(EXPIRED_TOKENS_KEPT))
     }
 
     /// Deliveries whose last attempt began up to this time have expired.
@@ -89,6 +97,7 @@ impl Write for Sweep {
             (MARKS, now),
             (CALLBACKS, now),
             (TOLD, now),
+            (TOKENS, kept.tokens_until()),
         ] {
             let removed = file.prepare_cached(sql)?.execute([until, STEP])?;
             self.is_full |= rows::size(removed) >= STEP;
@@ -138,7 +147,8 @@ mod tests {
              INSERT INTO dead VALUES (1, 1, '', 5, 0, 1, '', '[]', x''), (2, 1, '', {now}, 1, 1, '', '[]', x'');
              INSERT INTO dead_marks VALUES (1, 5, 'revived', 5, 5), (2, 5, 'revived', 5, {now} + 1000000000);
              INSERT INTO told VALUES ('wh_1', 'r', 'a', 'old', '', NULL, 0, 0, 5), ('wh_1', 'r', 'a', 'young', '', NULL, 0, 0, {now} + 1000000000);
-             INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5, 1), ('young', 0, 'wh_1', '', {now} + 1000000000, 1);"
+             INSERT INTO callbacks VALUES ('old', 0, 'wh_1', '', 5, 1), ('young', 0, 'wh_1', '', {now} + 1000000000, 1);
+             INSERT INTO tokens VALUES ('old', '', 1, 5), ('young', '', 1, {now} + 1000000000);"
         ))
         .unwrap();
         let again = Arc::new(AtomicBool::new(false));
@@ -162,6 +172,7 @@ mod tests {
             "dead_marks",
             "callbacks",
             "told",
+            "tokens",
         ] {
             assert_eq!(count(&file, table), 1, "{table}");
         }

@@ -24,6 +24,7 @@ scripts! {
     put: "guard" "put";
     remove: "guard" "remove";
     revived: "guard" "revived";
+    /// Of webhooks and of tokens, as the next.
     find: "guard" "find";
     range: "guard" "range";
     first_seen: "guard" "first_seen";
@@ -45,6 +46,10 @@ scripts! {
     delivery: "guard" "delivery";
     take_request: "guard" "take_request";
     mark_dead: "guard" "mark_dead";
+    put_token: "guard" "put_token";
+    remove_token: "guard" "remove_token";
+    note: "guard" "note";
+    audit: "guard" "audit";
     keep_callback: "guard" "keep_callback";
     claim_news: "guard" "told" "claim_news";
     keep_told: "guard" "told" "keep_told";

@@ -13,6 +13,7 @@ use dockbell_proto::webhook::{Webhook, WebhookPatch};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
+use crate::store::access::Access;
 use crate::store::claims::Claims;
 use crate::store::marks::{Decision, LetterId, Mark};
 use crate::store::{
@@ -95,6 +96,10 @@ impl Store for RedisStore {
 
     fn claims(&self) -> Option<&dyn Claims> {
         Some(self)
+    }
+
+    fn access(&self) -> &dyn Access {
+        self
     }
 
     async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {

@@ -1,7 +1,7 @@
 //! The rules of the store, on the embedded adapter.
 
 use dockbell_testkit::conformance::store::{
-    callbacks, counters, history, marks, newest, parking, standing, told, trials, webhooks,
+    access, callbacks, counters, history, marks, newest, parking, standing, told, trials, webhooks,
 };
 
 use crate::harness::EmbeddedStore;
@@ -344,4 +344,29 @@ async fn what_is_held_takes_nobodys_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sealed_is_not_sealed_again() {
     webhooks::what_is_sealed_is_not_sealed_again(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_read_as_it_was_put_until_it_is_removed() {
+    access::a_token_is_read_as_it_was_put_until_it_is_removed(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_listed_oldest_first_in_pages() {
+    access::tokens_are_listed_oldest_first_in_pages(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_token_is_shown_for_a_time() {
+    access::an_expired_token_is_shown_for_a_time(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_listed_newest_first_once_each() {
+    access::changes_are_listed_newest_first_once_each(&mut EmbeddedStore::open()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_oldest_changes_are_forgotten() {
+    access::the_oldest_changes_are_forgotten(&mut EmbeddedStore::open()).await;
 }

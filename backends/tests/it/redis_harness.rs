@@ -7,18 +7,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dockbell_backends::keyring::Keyring;
 use dockbell_backends::redis::{RedisConfig, RedisServerStats, RedisStore, RedisTimeouts};
+use dockbell_backends::store::access::Access as _;
 use dockbell_backends::store::claims::{Claim, Claims as _, Holder};
 use dockbell_backends::store::marks::{Decision, LetterId};
 use dockbell_backends::store::{AttemptRecord, HistoryQuery, PageRequest, Parking, Store, StoreError, Trial};
+use dockbell_proto::audit::{Actor, Audited};
 use dockbell_proto::callback::{Callback, CallbackId, CallbackState, Report};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::delivery::Delivery;
 use dockbell_proto::health::{StandingChange, StandingWord};
+use dockbell_proto::ids::{AuditId, TokenId};
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::Suspension;
 use dockbell_proto::secret::Secret;
+use dockbell_proto::token::{Scope, Token, TokenHash};
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use dockbell_testkit::clock::ManualClock;
 use dockbell_testkit::conformance::store::StoreHarness;
@@ -107,6 +111,25 @@ pub(crate) fn change() -> StandingChange {
     StandingChange { at: sample::moment(), standing: StandingWord::Disabled, reason: "by its owner".to_owned() }
 }
 
+pub(crate) fn token() -> Token {
+    let id = TokenId::from_random([1; 16]);
+    let (hash, created_at) = (TokenHash::of("any"), sample::moment());
+    Token { id, name: "ci".to_owned(), hash, scope: Scope::Operator, created_at, expires_at: None }
+}
+
+pub(crate) fn noted() -> Audited {
+    Audited {
+        id: AuditId::from_random([1; 16]),
+        at: sample::moment(),
+        actor: Actor::Operator,
+        address: None,
+        action: "remove_webhook".to_owned(),
+        subject: None,
+        pattern: None,
+        members: Vec::new(),
+    }
+}
+
 /// Every call of the port, and how each ended.
 pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Option<StoreError>> {
     let (webhook, patch) = (webhook(9), WebhookPatch::default());
@@ -144,6 +167,12 @@ pub(crate) async fn call_all(store: &RedisStore) -> BTreeMap<&'static str, Optio
         ("callbacks", store.callbacks(&[reported(&delivery).id]).await.err()),
         ("claim_news", store.claim_news(&delivery, sample::moment()).await.err()),
         ("keep_told", store.keep_told(&delivery, sample::moment()).await.err()),
+        ("put_token", store.put_token(&token()).await.err()),
+        ("token", store.token(&token().id).await.err()),
+        ("tokens", store.tokens(&page).await.err()),
+        ("remove_token", store.remove_token(&token().id).await.err()),
+        ("note", store.note(&noted()).await.err()),
+        ("audit", store.audit(&page).await.err()),
         ("dead_marks", store.dead_marks(&[letter]).await.err()),
     ])
 }

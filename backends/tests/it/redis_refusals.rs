@@ -101,7 +101,7 @@ async fn a_server_without_memory_refuses_what_is_new_whole_and_reads_on() {
     let refused = call_all(&store).await.into_iter().filter_map(|(call, error)| error.map(|_| call));
     assert_eq!(
         refused.collect::<BTreeSet<_>>(),
-        BTreeSet::from(["claim", "first_seen", "mark_dead", "put_webhook", "record"])
+        BTreeSet::from(["claim", "first_seen", "mark_dead", "note", "put_token", "put_webhook", "record"])
     );
     let parked = owed(&webhook(1), "parked");
     let error = store.park(&parking(parked.clone())).await.unwrap_err();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dockbell_backends::embedded::Embedded;
+use dockbell_backends::store::access::Access;
 use dockbell_backends::store::claims::{Claim, Claimed, Claims, Holder};
 use dockbell_backends::store::marks::{Decision, LetterId, Mark};
 use dockbell_backends::store::{
@@ -134,6 +135,10 @@ impl Claims for Watched {
 
 #[async_trait]
 impl Store for Watched {
+    fn access(&self) -> &dyn Access {
+        self.inner.access()
+    }
+
     fn claims(&self) -> Option<&dyn Claims> {
         self.claims.is_some().then_some(self)
     }

@@ -1,5 +1,6 @@
 //! The rules of the store.
 
+pub mod access;
 pub mod callbacks;
 pub mod claims;
 pub mod counters;
@@ -97,6 +98,11 @@ pub const RULES: &[&str] = &[
     "a_batch_is_new_if_one_of_its_tags_is",
     "what_a_person_asked_for_is_always_new",
     "what_was_told_is_forgotten_in_time_and_with_its_webhook",
+    "a_token_is_read_as_it_was_put_until_it_is_removed",
+    "tokens_are_listed_oldest_first_in_pages",
+    "an_expired_token_is_shown_for_a_time",
+    "changes_are_listed_newest_first_once_each",
+    "the_oldest_changes_are_forgotten",
 ];
 
 /// A store under test, empty at first.

@@ -1,2 +1,2 @@
--- The text of a webhook. KEYS: marker, webhooks; ARGV: id.
+-- The text of a webhook or token. KEYS: marker, webhooks or tokens; ARGV: id.
 return redis.call('HGET', KEYS[2], ARGV[3])

@@ -1,4 +1,4 @@
--- The texts of the webhooks of a range of an index. KEYS: marker, webhooks, index; ARGV: from, to, limit.
+-- The texts of the webhooks or tokens of a range of an index. KEYS: marker, webhooks or tokens, index; ARGV: from, to, limit.
 local texts = {}
 for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], ARGV[3], ARGV[4], 'LIMIT', 0, ARGV[5])) do
   local text = redis.call('HGET', KEYS[2], string.match(member, '%x+%.([%w_]+)$'))
