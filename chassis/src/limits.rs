@@ -33,6 +33,11 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 /// What a proxy says whom it asks for (not standardised; every proxy knows it).
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// Who makes a request, as far as the proxies that are believed say. Every request that [`limited`] lets through
+/// carries it as an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// How many requests per second; none is no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rates {
@@ -71,10 +76,16 @@ struct Limiter {
     listener: &'static str,
 }
 
-async fn limit(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
+async fn limit(State(limiter): State<Arc<Limiter>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    match limiter.admit(peer, request.headers()) {
-        Ok(()) => next.run(request).await,
+    let client = peer.map(|peer| limiter.client_of(peer, request.headers()));
+    match limiter.admit(client, request.headers()) {
+        Ok(()) => {
+            if let Some(client) = client {
+                request.extensions_mut().insert(ClientAddress(client));
+            }
+            next.run(request).await
+        }
         Err((of, wait)) => {
             let labels = [KeyValue::new("listener", limiter.listener), KeyValue::new("limit", of)];
             limiter.refused.add(1, &labels);
@@ -85,9 +96,9 @@ async fn limit(State(limiter): State<Arc<Limiter>>, request: Request, next: Next
 
 impl Limiter {
     /// The error is what was used up, and how long until there is more.
-    fn admit(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), (&'static str, Duration)> {
-        if let (Some(addresses), Some(peer)) = (&self.addresses, peer) {
-            addresses.take(network_of(self.client_of(peer, headers))).map_err(|wait| ("address", wait))?;
+    fn admit(&self, client: Option<IpAddr>, headers: &HeaderMap) -> Result<(), (&'static str, Duration)> {
+        if let (Some(addresses), Some(client)) = (&self.addresses, client) {
+            addresses.take(network_of(client)).map_err(|wait| ("address", wait))?;
         }
         if let (Some(tokens), Some(token)) = (&self.tokens, headers.get(AUTHORIZATION)) {
             tokens.take(self.hasher.hash_one(token)).map_err(|wait| ("token", wait))?;

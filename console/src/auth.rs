@@ -1,74 +1,185 @@
-//! Who may call: the bearer of the admin token, except for what the table of public routes names.
+//! Who calls, what they may do, and what they did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CACHE_CONTROL;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
 use dockbell_chassis::authorization::bearer;
-use dockbell_proto::callback;
-use dockbell_proto::secret::Secret;
+use dockbell_chassis::limits::ClientAddress;
+use dockbell_proto::audit::{Actor, Audited};
+use dockbell_proto::ids::AuditId;
+use dockbell_proto::pattern::Pattern;
+use dockbell_proto::token::{Permission, Scope, Token, TokenHash, id_in};
 
 use crate::Console;
-use crate::openapi::DOCUMENT_PATH;
 use crate::problem::Problem;
-use crate::rotation::KEYS_PATH;
+use crate::roles::{self, Needs, Route};
 
-/// The routes that need no token, besides those of the public keys and of callbacks.
-const PUBLIC: [(Method, &str); 1] = [(Method::GET, DOCUMENT_PATH)];
+/// Whoever was let in, and what is known of the change that they are making.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    actor: Actor,
+    scope: Arc<Scope>,
+    change: Arc<Mutex<Change>>,
+}
 
-/// Lets a request through that is public or presents the admin token. It runs before anything else looks at
+/// What the audit trail will say of a change.
+#[derive(Debug, Default)]
+struct Change {
+    subject: Option<String>,
+    pattern: Option<Pattern>,
+    members: Vec<String>,
+}
+
+impl Caller {
+    fn new(actor: Actor, scope: Scope) -> Self {
+        Self { actor, scope: Arc::new(scope), change: Arc::default() }
+    }
+
+    /// Whoever presents the operator's own token.
+    fn operator() -> Self {
+        Self::new(Actor::Operator, Scope::Operator)
+    }
+
+    fn bearer(token: Token) -> Self {
+        Self::new(Actor::Token { id: token.id, name: token.name }, token.scope)
+    }
+
+    /// Whether everything is theirs.
+    pub(crate) fn is_operator(&self) -> bool {
+        *self.scope == Scope::Operator
+    }
+
+    /// Whether what is set on this pattern is theirs.
+    pub(crate) fn reaches(&self, pattern: &Pattern) -> bool {
+        self.scope.covers(pattern)
+    }
+
+    /// Refuses to set something on a pattern that is not theirs. They named it themselves, so that they may be told.
+    pub(crate) fn require(&self, pattern: &Pattern) -> Result<(), Problem> {
+        if self.reaches(pattern) { Ok(()) } else { Err(Problem::out_of_reach(&pattern.to_string())) }
+    }
+
+    fn meets(&self, needs: Needs) -> Result<(), Problem> {
+        let permission = match needs {
+            Needs::Nothing | Needs::Token => return Ok(()),
+            Needs::Read => Permission::Read,
+            Needs::Write => Permission::Write,
+            Needs::Operator if self.is_operator() => return Ok(()),
+            Needs::Operator => return Err(Problem::forbidden("this is for operators alone")),
+        };
+        if self.scope.permits(permission) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs a token that permits to {}", permission.as_str())))
+    }
+
+    /// Notes which thing is being changed.
+    pub(crate) fn note_subject(&self, id: &impl ToString) {
+        self.note(|change| change.subject = Some(id.to_string()));
+    }
+
+    /// Notes on which repositories it is set.
+    pub(crate) fn note_pattern(&self, pattern: &Pattern) {
+        self.note(|change| change.pattern = Some(pattern.clone()));
+    }
+
+    /// Notes which members were given.
+    pub(crate) fn note_members<'a>(&self, members: impl IntoIterator<Item = &'a String>) {
+        self.note(|change| change.members = members.into_iter().cloned().collect());
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Change)) {
+        note(&mut self.change.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn noted(&self) -> Change {
+        std::mem::take(&mut self.change.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A handler that asks for its caller is never reached by a stranger.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::unauthorized)
+    }
+}
+
+/// Lets a request through if its caller may make it, and keeps what it changed. It runs before anything else looks at
 /// the request, so that strangers learn nothing, not even which paths exist.
-pub(crate) async fn require_token(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
-    if !is_public(&request) && !presents(request.headers(), &console.admin_token) {
-        return Problem::unauthorized().into_response();
+pub(crate) async fn authorise(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let route = roles::find(request.method(), path);
+    let needs = roles::needs(route, path);
+    let caller = match console.admit(request.headers(), needs).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let audited = route.filter(|_| is_change(request.method())).zip(caller.clone());
+    let address = request.extensions().get::<ClientAddress>().copied();
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
     }
     let mut response = next.run(request).await;
+    if let Some((route, caller)) = audited.filter(|_| response.status().is_success()) {
+        console.keep(route, &caller, address).await;
+    }
     // Answers hold secrets and what is true only now.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn is_public(request: &Request) -> bool {
-    let (method, path) = (request.method(), request.uri().path());
-    let is_listed = PUBLIC.iter().any(|(public, listed)| public == method && *listed == path);
-    let is_key = method == Method::GET && path.starts_with(KEYS_PATH);
-    // Its ticket is what lets a receiver report.
-    let is_callback = method == Method::POST && path.starts_with(callback::PATH);
-    is_listed || is_key || is_callback
+fn is_change(method: &Method) -> bool {
+    !method.is_safe()
 }
 
-/// An empty token lets nobody in.
-fn presents(headers: &HeaderMap, token: &Secret) -> bool {
-    bearer(headers).is_some_and(|presented| token.matches(presented))
-}
-
-#[cfg(test)]
-mod tests {
-    use http::header::AUTHORIZATION;
-
-    use super::*;
-
-    #[test]
-    fn only_the_whole_token_lets_in() {
-        let cases = [
-            ("Bearer canary", true),
-            ("bearer canary", true),
-            ("Bearer canar", false),
-            ("Bearer canary2", false),
-            ("Basic canary", false),
-            ("canary", false),
-            ("Bearer", false),
-            ("Bearer ", false),
-        ];
-        for (value, lets_in) in cases {
-            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
-            assert_eq!(presents(&headers, &Secret::new("canary")), lets_in, "{value}");
-            assert!(!presents(&headers, &Secret::new("")), "{value}");
+impl Console {
+    /// Who calls, if they may; nobody in particular, where that does not matter.
+    async fn admit(&self, headers: &HeaderMap, needs: Needs) -> Result<Option<Caller>, Problem> {
+        if needs == Needs::Nothing {
+            return Ok(None);
         }
-        assert!(!presents(&HeaderMap::new(), &Secret::new("")));
+        let caller = self.caller(headers).await?;
+        caller.meets(needs)?;
+        Ok(Some(caller))
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let presented = bearer(headers).ok_or_else(Problem::unauthorized)?;
+        let hash = TokenHash::of(presented);
+        if self.admin_token.matches(&hash) {
+            return Ok(Caller::operator());
+        }
+        let id = id_in(presented).ok_or_else(Problem::unauthorized)?;
+        let token = self.store.access().token(&id).await?;
+        let token = token.filter(|token| token.admits(&hash, self.clock.now()));
+        token.map(Caller::bearer).ok_or_else(Problem::unauthorized)
+    }
+
+    /// Adds what was done to the audit trail. It is done already: where the store does not take it, the log has it.
+    async fn keep(&self, route: &Route, caller: &Caller, address: Option<ClientAddress>) {
+        let Change { subject, pattern, members } = caller.noted();
+        let change = Audited {
+            id: AuditId::from_random(self.random()),
+            at: self.clock.now(),
+            actor: caller.actor.clone(),
+            address: address.map(|ClientAddress(address)| address),
+            action: route.operation.to_owned(),
+            subject,
+            pattern,
+            members,
+        };
+        tracing::info!(target: "dockbell::audit", ?change, "a change was made");
+        if let Err(error) = self.store.access().note(&change).await {
+            tracing::error!(change.id = %change.id, %error, "a change is missing in the audit trail; the log has it");
+        }
     }
 }

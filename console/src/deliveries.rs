@@ -12,10 +12,12 @@ use dockbell_backends::store::DeliveryRecord;
 use dockbell_proto::ids::{DeliveryId, WebhookId};
 use dockbell_proto::webhook::Webhook;
 
+use crate::auth::Caller;
 use crate::draft::read_history_query;
 use crate::extract::{IdInPath, QueryMembers};
 use crate::problem::Problem;
 use crate::view::{DeliveryView, PageView, RedeliveryAsked};
+use crate::webhooks::{may_list, reaches};
 use crate::{Console, callbacks, publish};
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
@@ -26,7 +28,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 #[utoipa::path(
     get, path = "/api/v1/deliveries", tag = "deliveries",
     params(
-        ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook"),
+        ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook; must be given, unless the token is an operator's"),
         ("state" = Option<String>, Query, description = "Only deliveries in this state: `delivered`, `retrying`, `parked`, `dead`, `superseded`, `unchanged`, `skipped` or `expired`"),
         ("after" = Option<String>, Query, description = "Where the page starts: what the page before gave as `next`"),
         ("limit" = Option<u32>, Query, description = "How many entries; 50, if left out", minimum = 1, maximum = 100),
@@ -38,9 +40,14 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 )]
 async fn list_deliveries(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     QueryMembers(query): QueryMembers,
 ) -> Result<Json<PageView<DeliveryView>>, Problem> {
-    let found = console.store.history(&read_history_query(query)?).await?;
+    let query = read_history_query(query)?;
+    if !may_list(&console, &caller, query.webhook.as_ref()).await? {
+        return Ok(Json(PageView { items: Vec::new(), next: None }));
+    }
+    let found = console.store.history(&query).await?;
     let items = found.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(PageView { items, next: found.next }))
 }
@@ -56,9 +63,10 @@ async fn list_deliveries(
 )]
 async fn read_delivery(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<DeliveryId>,
 ) -> Result<Json<DeliveryView>, Problem> {
-    let record = find(&console, &id).await?;
+    let record = find(&console, &caller, &id).await?;
     let callbacks = callbacks::of(&console, &record).await?;
     Ok(Json(DeliveryView { callbacks, ..record.into() }))
 }
@@ -77,9 +85,10 @@ async fn read_delivery(
 )]
 async fn redeliver(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<DeliveryId>,
 ) -> Result<(StatusCode, Json<RedeliveryAsked>), Problem> {
-    let recorded = find(&console, &id).await?.delivery;
+    let recorded = find(&console, &caller, &id).await?.delivery;
     require_addressee(&recorded.webhook, console.store.webhook(&recorded.webhook).await?.as_ref())?;
     let request = publish::again(&console, &recorded).await?;
     tracing::info!(delivery.id = %id, delivery.request = request, "a redelivery was asked for");
@@ -97,8 +106,10 @@ pub(crate) fn require_addressee(id: &WebhookId, webhook: Option<&Webhook>) -> Re
     }
 }
 
-async fn find(console: &Console, id: &DeliveryId) -> Result<DeliveryRecord, Problem> {
-    console.store.delivery(id).await?.ok_or_else(publish::unrecorded)
+/// The delivery of this id, if the caller reaches its webhook.
+async fn find(console: &Console, caller: &Caller, id: &DeliveryId) -> Result<DeliveryRecord, Problem> {
+    let record = console.store.delivery(id).await?.ok_or_else(publish::unrecorded)?;
+    if reaches(console, caller, &record.delivery.webhook).await? { Ok(record) } else { Err(publish::unrecorded()) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod proofs;
 pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token;
 
 use std::collections::BTreeMap;
 

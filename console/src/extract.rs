@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
+use crate::auth::Caller;
 use crate::problem::Problem;
 
 /// A body that is a JSON object, its members not yet read.
@@ -20,12 +21,18 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         if !is_json(request.headers()) {
             return Err(Problem::unsupported_media_type());
         }
+        let caller = request.extensions().get::<Caller>().cloned();
         let body = Bytes::from_request(request, state).await.map_err(|rejection| refuse_body(&rejection))?;
         // The parser's own message quotes no text of the body, only where it stopped.
         let value = serde_json::from_slice(&body)
             .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
         match value {
-            Value::Object(members) => Ok(Self(members)),
+            Value::Object(members) => {
+                if let Some(caller) = &caller {
+                    caller.note_members(members.keys());
+                }
+                Ok(Self(members))
+            }
             _ => Err(Problem::malformed("the body must be a JSON object")),
         }
     }
@@ -53,6 +60,9 @@ impl<S: Send + Sync, T: TryFrom<String>> FromRequestParts<S> for IdInPath<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok();
+        if let (Some(caller), Some(Path(text))) = (parts.extensions.get::<Caller>(), &text) {
+            caller.note_subject(text);
+        }
         let id = text.and_then(|Path(text)| T::try_from(text).ok());
         id.map(Self).ok_or_else(|| Problem::not_found("there is nothing of this id"))
     }

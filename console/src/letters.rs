@@ -16,6 +16,7 @@ use dockbell_backends::store::marks::Decision;
 pub(crate) use find::Found;
 
 use crate::Console;
+use crate::auth::Caller;
 use crate::draft::letters::{LetterPosition, LetterQuery, LetterSelection};
 use crate::extract::{IdInPath, QueryMembers};
 use crate::problem::Problem;
@@ -39,7 +40,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 #[utoipa::path(
     get, path = "/api/v1/dead-letters", tag = "dead letters",
     params(
-        ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook"),
+        ("webhook" = Option<String>, Query, description = "Only deliveries to this webhook; must be given, unless the token is an operator's"),
         ("delivery" = Option<String>, Query, description = "Only this delivery"),
         ("queue" = Option<String>, Query, description = "Only messages of this queue: `events`, `deliveries` or `redeliveries`"),
         ("since" = Option<String>, Query, description = "Only what was given up at this time or later, as `2026-01-02T03:04:05Z`"),
@@ -55,9 +56,11 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 )]
 async fn list_dead_letters(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     QueryMembers(query): QueryMembers,
 ) -> Result<Json<PageView<DeadLetterView>>, Problem> {
-    let (found, next) = find::page(&console, &LetterQuery::read(query)?).await?;
+    let query = LetterQuery::read(query)?;
+    let (found, next) = find::page(&console, &caller, &query).await?;
     let items = found.iter().map(DeadLetterView::listed).collect();
     Ok(Json(PageView { items, next: next.map(|position| position.to_string()) }))
 }
@@ -73,9 +76,10 @@ async fn list_dead_letters(
 )]
 async fn read_dead_letter(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(LetterPosition(position)): IdInPath<LetterPosition>,
 ) -> Result<Json<DeadLetterView>, Problem> {
-    let found = find::at(&console, position).await?;
+    let found = find::at(&console, &caller, position).await?;
     let recorded = match found.delivery() {
         Some(delivery) => console.store.delivery(&delivery.id).await?,
         None => None,
@@ -99,9 +103,10 @@ async fn read_dead_letter(
 )]
 async fn revive_dead_letter(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(LetterPosition(position)): IdInPath<LetterPosition>,
 ) -> Result<(StatusCode, Json<RevivalAsked>), Problem> {
-    let found = find::at(&console, position).await?;
+    let found = find::at(&console, &caller, position).await?;
     let request = decide::revive(&console, &found).await?;
     let delivery = found.delivery().map(|delivery| delivery.id.to_string());
     Ok((StatusCode::ACCEPTED, Json(RevivalAsked { position, delivery, request })))
@@ -120,9 +125,10 @@ async fn revive_dead_letter(
 )]
 async fn discard_dead_letter(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(LetterPosition(position)): IdInPath<LetterPosition>,
 ) -> Result<StatusCode, Problem> {
-    let found = find::at(&console, position).await?;
+    let found = find::at(&console, &caller, position).await?;
     decide::mark(&console, &[&found], Decision::Discarded).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -134,7 +140,7 @@ async fn discard_dead_letter(
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/revive", tag = "dead letters",
     params(
-        ("webhook" = Option<String>, Query, description = "Deliveries to this webhook"),
+        ("webhook" = Option<String>, Query, description = "Deliveries to this webhook; must be given, unless the token is an operator's"),
         ("delivery" = Option<String>, Query, description = "This delivery"),
         ("queue" = Option<String>, Query, description = "Messages of this queue: `events`, `deliveries` or `redeliveries`"),
         ("since" = Option<String>, Query, description = "What was given up at this time or later, as `2026-01-02T03:04:05Z`"),
@@ -149,10 +155,11 @@ async fn discard_dead_letter(
 )]
 async fn revive_dead_letters(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     QueryMembers(query): QueryMembers,
 ) -> Result<(StatusCode, Json<LettersDecided>), Problem> {
     let LetterSelection { query, until } = LetterSelection::read(query, console.clock.now())?;
-    let (found, next) = find::page(&console, &query).await?;
+    let (found, next) = find::page(&console, &caller, &query).await?;
     let (done, skipped) = decide::revive_all(&console, &found).await?;
     let next = next.map(|position| position.to_string());
     Ok((StatusCode::ACCEPTED, Json(LettersDecided { done, skipped, until, next })))
@@ -164,7 +171,7 @@ async fn revive_dead_letters(
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/discard", tag = "dead letters",
     params(
-        ("webhook" = Option<String>, Query, description = "Deliveries to this webhook"),
+        ("webhook" = Option<String>, Query, description = "Deliveries to this webhook; must be given, unless the token is an operator's"),
         ("delivery" = Option<String>, Query, description = "This delivery"),
         ("queue" = Option<String>, Query, description = "Messages of this queue: `events`, `deliveries` or `redeliveries`"),
         ("since" = Option<String>, Query, description = "What was given up at this time or later, as `2026-01-02T03:04:05Z`"),
@@ -179,10 +186,11 @@ async fn revive_dead_letters(
 )]
 async fn discard_dead_letters(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     QueryMembers(query): QueryMembers,
 ) -> Result<Json<LettersDecided>, Problem> {
     let LetterSelection { query, until } = LetterSelection::read(query, console.clock.now())?;
-    let (found, next) = find::page(&console, &query).await?;
+    let (found, next) = find::page(&console, &caller, &query).await?;
     decide::mark(&console, &found.iter().collect::<Vec<_>>(), Decision::Discarded).await?;
     let next = next.map(|position| position.to_string());
     Ok(Json(LettersDecided { done: found.len(), skipped: 0, until, next }))

@@ -1,5 +1,6 @@
 //! The console: the REST API with which people set webhooks and look at deliveries.
 
+mod audit;
 mod auth;
 mod callbacks;
 mod deliveries;
@@ -12,11 +13,13 @@ mod problem;
 mod publish;
 mod replay;
 mod request;
+mod roles;
 mod rotation;
 mod sample;
 mod sealing;
 mod standing;
 mod strays;
+mod tokens;
 mod view;
 mod webhooks;
 
@@ -33,17 +36,18 @@ use dockbell_backends::{Bus, Store};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::policy::Policy;
-use dockbell_proto::secret::Secret;
+use dockbell_proto::token::TokenHash;
 
 pub use operators::Operators;
 pub use problem::{MemberProblem, Problem};
-pub use request::{CallbackReport, NewWebhook, Period, WebhookChange};
+pub use request::{CallbackReport, NewToken, NewWebhook, Period, WebhookChange};
+pub use roles::{Needs, ROUTES, Route};
 pub use sealing::reseal_page;
 pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView, StraysReplayed};
 pub use view::{
-    AfterView, AttemptView, AuthorizationView, CallbackView, ChangeView, CreatedWebhook, DeliveryView, Discarded,
-    FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked, Replayed, Resealed,
-    StandingChangeView, StandingView, TestAsked, WebhookView,
+    AfterView, AttemptView, AuditedView, AuthorizationView, CallbackView, ChangeView, CreatedToken, CreatedWebhook,
+    DeliveryView, Discarded, FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked,
+    Replayed, Resealed, StandingChangeView, StandingView, TestAsked, TokenView, WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -68,8 +72,8 @@ pub struct Console {
     pub webhooks_per_pattern: usize,
     /// Whether receivers are told where to report.
     pub takes_callbacks: bool,
-    /// What a caller must present. An empty one lets nobody in.
-    pub admin_token: Secret,
+    /// The hash of what the operator presents.
+    pub admin_token: TokenHash,
     /// Where ids and signing secrets come from: it must be seeded by the operating system.
     pub rng: Mutex<StdRng>,
 }
@@ -84,17 +88,17 @@ impl Console {
     }
 }
 
-/// Everything below `/api`, and the public keys below `/.well-known`, to be merged with other routes. Whatever is not in the table of
-/// public routes asks for the admin token, whether it exists or not.
+/// Everything below `/api`, and the public keys below `/.well-known`, to be merged with other routes. What each asks of its
+/// caller says [`ROUTES`]; whatever is not there asks for a token, whether it exists or not.
 pub fn router(console: Console) -> Router {
     let console = Arc::new(console);
     let webhooks = webhooks::routes().merge(standing::routes()).merge(rotation::routes());
     let deliveries = deliveries::routes().merge(callbacks::routes());
     let given_up = letters::routes().merge(strays::routes());
-    let webhooks = webhooks.merge(sealing::routes());
-    let described = openapi::describe(webhooks.merge(deliveries).merge(given_up));
+    let operators = sealing::routes().merge(tokens::routes()).merge(audit::routes());
+    let described = openapi::describe(webhooks.merge(deliveries).merge(given_up).merge(operators));
     let (mut routes, document) = described.split_for_parts();
-    for path in ["/api", "/api/", "/api/{*rest}"] {
+    for path in roles::NOWHERE {
         routes = routes.route(path, any(|| async { Problem::not_found("there is nothing at this path") }));
     }
     routes
@@ -103,6 +107,6 @@ pub fn router(console: Console) -> Router {
         .layer(Extension(Arc::new(document)))
         // Every path below `/api` has a route, so that none gets around this; an unlayered fallback is left to
         // the router that this one is merged into.
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&console), auth::require_token))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&console), auth::authorise))
         .with_state(console)
 }

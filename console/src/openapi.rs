@@ -20,12 +20,10 @@ use dockbell_proto::filter::Kind;
 use dockbell_proto::options::KNOWN;
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::proof::Scheme;
+use dockbell_proto::token::Permission;
 use dockbell_proto::webhook::Format;
 
 use crate::problem::{PROBLEM_JSON, Problem};
-
-/// Where the description is; everybody may read it.
-pub(crate) const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
@@ -44,6 +42,7 @@ const BEARER: &str = "bearer";
         (name = "dead letters", description = "What was given up, and bringing it back"),
         (name = "strays", description = "What others published and nothing was bound to take"),
         (name = "secrets", description = "How the secrets of webhooks are kept"),
+        (name = "tokens", description = "Who may call, and who changed what"),
         (name = "description", description = "This description"),
     ),
     components(schemas(Problem)),
@@ -68,9 +67,16 @@ async fn read_openapi(Extension(document): Extension<Arc<OpenApi>>) -> Json<Open
 
 fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's admin token"));
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token: of the operator, or one that was made for some repositories"));
     components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(scheme.build()).into());
-    let common = [("Unauthorized", unauthorized()), ("TooMany", too_many()), ("Unavailable", unavailable())];
+    let common = [
+        ("Unauthorized", unauthorized()),
+        ("Forbidden", forbidden()),
+        ("TooMany", too_many()),
+        ("Unavailable", unavailable()),
+    ];
     for (name, response) in common {
         components.responses.insert(name.to_owned(), response.into());
     }
@@ -85,6 +91,7 @@ fn complete(document: &mut OpenApi) {
         // An operation that names its own security is public.
         if operation.security.is_none() {
             add("401", "Unauthorized");
+            add("403", "Forbidden");
             add("503", "Unavailable");
         }
     }
@@ -105,7 +112,11 @@ fn give_problems_their_content(operation: &mut Operation) {
 
 fn unauthorized() -> Response {
     let header = HeaderBuilder::new().description(Some("Always `Bearer`"));
-    problem("The admin token is missing or wrong").header("WWW-Authenticate", header.build()).build()
+    problem("The token is missing, wrong, revoked or expired").header("WWW-Authenticate", header.build()).build()
+}
+
+fn forbidden() -> Response {
+    problem("The token does not permit this, or does not reach these repositories").build()
 }
 
 fn too_many() -> Response {
@@ -188,6 +199,11 @@ pub(crate) fn standing_schema() -> Object {
 /// The words for what a webhook's standing became.
 pub(crate) fn standing_change_schema() -> Object {
     names(["healthy", "suspended", "recovering", "disabled", "enabled"])
+}
+
+/// What a token permits.
+pub(crate) fn permissions_schema() -> Array {
+    Array::new(names(Permission::ALL.map(Permission::as_str)))
 }
 
 /// What receivers report.

@@ -53,8 +53,16 @@ pub struct MemberProblem {
 
 impl Problem {
     pub(crate) fn unauthorized() -> Self {
-        let detail = "this needs the admin token, as `Authorization: Bearer <token>`";
+        let detail = "this needs a token that is valid, as `Authorization: Bearer <token>`";
         Self::new("unauthorized", StatusCode::UNAUTHORIZED, detail)
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("forbidden", StatusCode::FORBIDDEN, detail)
+    }
+
+    pub(crate) fn out_of_reach(pattern: &str) -> Self {
+        Self::forbidden(format!("this token does not reach {pattern}"))
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {

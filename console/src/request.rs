@@ -162,3 +162,33 @@ pub struct CallbackReport {
     #[schema(max_length = 2048)]
     pub target_url: Option<String>,
 }
+
+/// A token to be made.
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "owner of team/app", "repositories": ["team/app"], "permissions": ["read", "write"],
+    "expires_at": "2027-01-02T03:04:05Z",
+}))]
+pub struct NewToken {
+    /// Whom it is for.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// The repositories that it reaches: `team/app`, `team/*` or `*`. A webhook is reached if all its repositories are. Must be
+    /// given, unless it is an operator's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, min_items = 1, max_items = 20)]
+    pub repositories: Vec<String>,
+    /// What it permits there; `write` includes `read`. Must be given, unless it is an operator's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::openapi::permissions_schema, required = false)]
+    pub permissions: Vec<String>,
+    /// Whether it is an operator's, who may do everything; false, if left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false, default = false)]
+    pub operator: bool,
+    /// Until when it counts; for ever, if left out or null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, required = false)]
+    pub expires_at: Option<Timestamp>,
+}

@@ -14,13 +14,11 @@ use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::WebhookPatch;
 
 use crate::Console;
+use crate::auth::Caller;
 use crate::extract::IdInPath;
 use crate::problem::Problem;
 use crate::view::{CreatedWebhook, PublicKeys};
 use crate::webhooks::{find, no_webhook, shown};
-
-/// Below this the public keys are; everybody may read them.
-pub(crate) const KEYS_PATH: &str = "/.well-known/webhook-keys/";
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new().routes(routes!(rotate_secret)).routes(routes!(read_public_keys))
@@ -42,9 +40,10 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 )]
 async fn rotate_secret(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<Json<CreatedWebhook>, Problem> {
-    let (current, now) = (find(&console, &id).await?, console.clock.now());
+    let (current, now) = (find(&console, &caller, &id).await?, console.clock.now());
     if current.proofs.secret.overlapping(now) >= OLDER_LIMIT {
         return Err(Problem::too_many_secrets(id.as_str(), current.proofs.secret.next_end(now)));
     }

@@ -14,6 +14,7 @@ use dockbell_proto::ids::WebhookId;
 use dockbell_proto::operations::OperatorEvent;
 use dockbell_proto::webhook::Webhook;
 
+use crate::auth::Caller;
 use crate::draft::read_period;
 use crate::extract::{IdInPath, JsonObject};
 use crate::problem::Problem;
@@ -41,9 +42,10 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 )]
 async fn read_standing(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<Json<StandingView>, Problem> {
-    let webhook = find(&console, &id).await?;
+    let webhook = find(&console, &caller, &id).await?;
     let (health, changes) = (console.store.health(&id).await?, console.store.changes_of(&id).await?);
     Ok(Json(StandingView::new(&webhook, &health, changes)))
 }
@@ -63,9 +65,10 @@ async fn read_standing(
 )]
 async fn resume_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<Json<WebhookView>, Problem> {
-    let webhook = find_enabled(&console, &id).await?;
+    let webhook = find_enabled(&console, &caller, &id).await?;
     if console.store.health(&id).await?.standing != Standing::Healthy {
         console.store.reset_health(&id).await?;
         note(&console, &webhook, StandingWord::Healthy, "its owner asked for it to be tried again").await?;
@@ -94,11 +97,12 @@ async fn resume_webhook(
 )]
 async fn replay_skipped(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<Replayed>, Problem> {
     let period = read_period(body)?;
-    find_enabled(&console, &id).await?;
+    find_enabled(&console, &caller, &id).await?;
     let replayed = replay::skipped(&console, &id, &period).await?;
     let Replayed { replayed: count, lost, .. } = replayed;
     tracing::info!(webhook.id = %id, deliveries = count, lost, "skipped deliveries are replayed");
@@ -118,9 +122,10 @@ async fn replay_skipped(
 )]
 async fn discard_skipped(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<Json<Discarded>, Problem> {
-    find(&console, &id).await?;
+    find(&console, &caller, &id).await?;
     let Health { skipped, .. } = console.store.health(&id).await?;
     console.store.forget_skipped(&id).await?;
     tracing::info!(webhook.id = %id, deliveries = skipped, "skipped deliveries are given up");
@@ -149,7 +154,7 @@ async fn note(console: &Console, webhook: &Webhook, standing: StandingWord, reas
     Ok(())
 }
 
-async fn find_enabled(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {
-    let webhook = find(console, id).await?;
+async fn find_enabled(console: &Console, caller: &Caller, id: &WebhookId) -> Result<Webhook, Problem> {
+    let webhook = find(console, caller, id).await?;
     if webhook.enabled { Ok(webhook) } else { Err(Problem::webhook_disabled(id.as_str())) }
 }

@@ -1,5 +1,6 @@
 //! What the API shows. Secrets are masked here, and nowhere later.
 
+mod access;
 mod callbacks;
 mod choice;
 pub(crate) mod letters;
@@ -24,6 +25,7 @@ use dockbell_proto::webhook::Webhook;
 
 use crate::sample;
 
+pub use access::{AuditedView, CreatedToken, TokenView};
 pub use callbacks::CallbackView;
 pub use choice::{AfterView, FilterView};
 pub use policy::PolicyView;

@@ -18,6 +18,7 @@ use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
 use dockbell_proto::webhook::{Webhook, WebhookPatch};
 
+use crate::auth::Caller;
 use crate::draft::chain::require_reports;
 use crate::draft::options::require_sense;
 use crate::draft::proofs::require_agreement;
@@ -27,6 +28,9 @@ use crate::problem::{MemberProblem, Problem};
 use crate::standing::note_switch;
 use crate::view::{CreatedWebhook, PageView, TestAsked, WebhookView};
 use crate::{Console, NewWebhook, WebhookChange, publish, sample};
+
+/// How many pages are looked through for one, if not everything is the caller's.
+const PAGES_LOOKED_AT: u32 = 20;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new()
@@ -52,9 +56,11 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 )]
 async fn create_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     JsonObject(body): JsonObject,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<CreatedWebhook>), Problem> {
     let draft = WebhookDraft::read(body, (&console.targets, &console.policy))?;
+    caller.require(&draft.pattern)?;
     require_room(&console, &draft.pattern).await?;
     let id = WebhookId::from_random(console.random());
     let secret = SigningSecret::from_random(console.random());
@@ -62,8 +68,10 @@ async fn create_webhook(
     let webhook = draft.into_webhook(id, (secret, key), console.clock.now());
     require_agreement(&webhook)?;
     require_sense(&webhook)?;
-    require_reports(&console, &webhook).await?;
+    require_reports(&console, &caller, &webhook).await?;
     console.store.put_webhook(&webhook).await?;
+    caller.note_subject(&webhook.id);
+    caller.note_pattern(&webhook.pattern);
     tracing::info!(webhook.id = %webhook.id, webhook.pattern = %webhook.pattern, "a webhook was made");
     let location = format!("/api/v1/webhooks/{}", webhook.id);
     let secret = webhook.proofs.secret.current.expose();
@@ -72,6 +80,9 @@ async fn create_webhook(
 }
 
 /// List webhooks, oldest first
+///
+/// Those that the token reaches. Many may have to be looked at to find some: a page may be short, or empty, and still have a
+/// next one. Those on exactly one pattern are found at once.
 #[utoipa::path(
     get, path = "/api/v1/webhooks", tag = "webhooks",
     params(
@@ -86,12 +97,16 @@ async fn create_webhook(
 )]
 async fn list_webhooks(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     QueryMembers(query): QueryMembers,
 ) -> Result<Json<PageView<WebhookView>>, Problem> {
     let WebhookQuery { pattern, page } = WebhookQuery::read(query)?;
     let found = match pattern {
-        Some(pattern) => cut_page(console.store.webhooks_on(&pattern).await?, &page),
-        None => console.store.webhooks(&page).await?,
+        Some(pattern) => {
+            caller.require(&pattern)?;
+            cut_page(console.store.webhooks_on(&pattern).await?, &page)
+        }
+        None => reached(&console, &caller, page).await?,
     };
     let mut items = Vec::with_capacity(found.items.len());
     for webhook in &found.items {
@@ -111,9 +126,10 @@ async fn list_webhooks(
 )]
 async fn read_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<Json<WebhookView>, Problem> {
-    let webhook = find(&console, &id).await?;
+    let webhook = find(&console, &caller, &id).await?;
     Ok(Json(shown(&console, &webhook).await?))
 }
 
@@ -138,13 +154,15 @@ async fn read_webhook(
 )]
 async fn change_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
     let PatchDraft { patch, filter, after, options, headers, proofs, policy } =
         PatchDraft::read(body, &console.targets)?;
-    let current = find(&console, &id).await?;
+    let current = find(&console, &caller, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
+        caller.require(pattern)?;
         require_room(&console, pattern).await?;
     }
     let format = patch.format.unwrap_or(current.format);
@@ -160,7 +178,7 @@ async fn change_webhook(
     require_agreement(&wanted)?;
     require_sense(&wanted)?;
     if is_chained || patch.pattern.is_some() || patch.registry.is_some() {
-        require_reports(&console, &wanted).await?;
+        require_reports(&console, &caller, &wanted).await?;
     }
     if patch.enabled == Some(true) && !current.enabled {
         // Before it rings: what it failed at was before somebody mended it.
@@ -188,9 +206,11 @@ async fn change_webhook(
 )]
 async fn remove_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<StatusCode, Problem> {
-    if !console.store.remove_webhook(&id).await? {
+    // Removing what is gone ends what a removal before may have left.
+    if !reaches(&console, &caller, &id).await? || !console.store.remove_webhook(&id).await? {
         return Err(no_webhook());
     }
     tracing::info!(webhook.id = %id, "a webhook was removed");
@@ -212,9 +232,10 @@ async fn remove_webhook(
 )]
 async fn test_webhook(
     State(console): State<Arc<Console>>,
+    caller: Caller,
     IdInPath(id): IdInPath<WebhookId>,
 ) -> Result<(StatusCode, Json<TestAsked>), Problem> {
-    let webhook = find(&console, &id).await?;
+    let webhook = find(&console, &caller, &id).await?;
     if !webhook.enabled {
         return Err(Problem::webhook_disabled(id.as_str()));
     }
@@ -230,8 +251,48 @@ fn changed_filter(changes: &Value, current: &Webhook) -> Result<Filter, Problem>
         .map_err(|problem| Problem::invalid(vec![MemberProblem { member: "filter".to_owned(), problem }]))
 }
 
-pub(crate) async fn find(console: &Console, id: &WebhookId) -> Result<Webhook, Problem> {
-    console.store.webhook(id).await?.ok_or_else(no_webhook)
+/// The webhook of this id, if the caller reaches it. Whatever they do to it is noted as done to its repositories.
+pub(crate) async fn find(console: &Console, caller: &Caller, id: &WebhookId) -> Result<Webhook, Problem> {
+    let found = console.store.webhook(id).await?.filter(|webhook| caller.reaches(&webhook.pattern));
+    let webhook = found.ok_or_else(no_webhook)?;
+    caller.note_pattern(&webhook.pattern);
+    Ok(webhook)
+}
+
+/// Whether the caller reaches the webhook of this id. One that is gone is reached by operators alone.
+pub(crate) async fn reaches(console: &Console, caller: &Caller, id: &WebhookId) -> Result<bool, Problem> {
+    let Some(webhook) = console.store.webhook(id).await? else { return Ok(caller.is_operator()) };
+    caller.note_pattern(&webhook.pattern);
+    Ok(caller.reaches(&webhook.pattern))
+}
+
+/// Whether a list of what is owed to this webhook, or to all, may hold anything for the caller. Who does not reach all must
+/// say which one.
+pub(crate) async fn may_list(console: &Console, caller: &Caller, webhook: Option<&WebhookId>) -> Result<bool, Problem> {
+    match webhook {
+        Some(id) => reaches(console, caller, id).await,
+        None if caller.is_operator() => Ok(true),
+        None => {
+            let problem = "webhook must be given, because the token does not reach everything".to_owned();
+            Err(Problem::invalid(vec![MemberProblem { member: "webhook".to_owned(), problem }]))
+        }
+    }
+}
+
+/// A page of the webhooks that the caller reaches. It may be short, and have a next one all the same: only so many are
+/// looked at.
+async fn reached(console: &Console, caller: &Caller, page: PageRequest) -> Result<Page<Webhook>, Problem> {
+    let (mut items, mut after) = (Vec::new(), page.after);
+    for _ in 0..PAGES_LOOKED_AT {
+        let limit = page.limit.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
+        let found = console.store.webhooks(&PageRequest { after, limit }).await?;
+        items.extend(found.items.into_iter().filter(|webhook| caller.reaches(&webhook.pattern)));
+        after = found.next;
+        if after.is_none() || items.len() >= page.limit as usize {
+            break;
+        }
+    }
+    Ok(Page { items, next: after })
 }
 
 pub(crate) fn no_webhook() -> Problem {

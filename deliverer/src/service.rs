@@ -148,6 +148,7 @@ impl Service {
             "admin_token",
             "api_url",
             "api_ca_file",
+            "api_token",
             "limits",
             "embedded",
             "window",

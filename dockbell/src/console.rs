@@ -18,7 +18,9 @@ use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
 use dockbell_process::servers::Servers;
 use dockbell_process::{Process, ProcessError};
-use dockbell_proto::secret::Secret;
+use dockbell_proto::token::TokenHash;
+
+use crate::settings::AdminToken;
 
 /// The settings of a process that is the API and nothing else.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(crate) struct Service {
     telemetry: TelemetryConfig,
     servers: Servers,
     key_file: Option<PathBuf>,
-    admin_token: Secret,
+    admin_token: TokenHash,
     rules: Settings,
     limits: Limits,
 }
@@ -51,7 +53,7 @@ pub(crate) fn console(
     (bus, store): Backends,
     rules: Settings,
     operations: Operations,
-    (admin_token, webhooks_per_pattern): (Secret, usize),
+    (admin_token, webhooks_per_pattern): (TokenHash, usize),
 ) -> Console {
     let clock = Arc::clone(&process.clock);
     let operators = Operators::new(move |event| operations.tell(event));
@@ -63,15 +65,16 @@ pub(crate) fn console(
 impl Service {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        for section in ["data", "api_url", "api_ca_file", "embedded", "window", "sources", "ingest_token"] {
+        for section in ["data", "api_url", "api_ca_file", "api_token", "embedded", "window", "sources", "ingest_token"]
+        {
             reader.leave_to_others(section);
         }
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));
         let telemetry = TelemetryConfig::read(reader, "dockbell-console");
         let servers = Servers::require(reader);
         let key_file = key_file(reader);
-        let admin_token = reader.text("admin_token").map(Secret::new);
-        if admin_token.is_none() {
+        let admin_token = AdminToken::read(reader).map(|token| token.hash().clone());
+        if admin_token.is_none() && !reader.is_given("admin_token") {
             reader.reject("admin_token", "is missing: it is what the API asks for");
         }
         let (rules, limits) = (Settings::read(reader), Limits::read(reader));

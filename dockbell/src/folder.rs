@@ -1,4 +1,4 @@
-//! The tokens, and the key that seals secrets, which are made at the first start and kept in the data folder.
+//! What the data folder keeps besides the store: tokens, and the key that seals secrets. All are made at the first start.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,31 +7,36 @@ use std::path::{Path, PathBuf};
 
 use dockbell_backends::keyring::new_key;
 use dockbell_proto::secret::Secret;
+use dockbell_proto::token::TokenHash;
 use rand::Rng;
 
-/// The file of the token that the API asks for.
+use crate::settings::AdminToken;
+
+/// The file of the operator's token. It is there for the command line alone, and may be taken away.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token";
+/// The file of its hash, by which the API knows it.
+const ADMIN_TOKEN_HASH: &str = "admin-token.sha256";
 /// The file of the secret that the default source presents.
 pub(crate) const INGEST_TOKEN: &str = "ingest-token";
 
 /// The file of the keys that seal secrets.
 const KEYS: &str = "keys";
 
-/// A token could not be kept.
+/// A file of the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("use the file {path}")]
-pub(crate) struct TokenError {
+pub(crate) struct FolderError {
     path: PathBuf,
     source: io::Error,
 }
 
 /// The token that was set, else the one that `folder` keeps, else a new one, which it keeps from now on.
-pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut impl Rng) -> Result<Secret, TokenError> {
+pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut impl Rng) -> Result<Secret, FolderError> {
     if let Some(token) = set {
         return Ok(token);
     }
     let path = folder.join(name);
-    let failed = |source| TokenError { path: path.clone(), source };
+    let failed = |source| FolderError { path: path.clone(), source };
     if let Some(token) = kept(folder, name).map_err(failed)? {
         return Ok(token);
     }
@@ -45,10 +50,37 @@ pub(crate) fn token(set: Option<Secret>, folder: &Path, name: &str, rng: &mut im
     kept(folder, name).and_then(|kept| kept.ok_or(io::ErrorKind::NotFound.into())).map_err(failed)
 }
 
+/// The hash of the operator's token: of the one that was set, else the one that `folder` keeps, else of the token there, which
+/// is made if there is none.
+pub(crate) fn admin_token(
+    set: Option<&AdminToken>,
+    folder: &Path,
+    rng: &mut impl Rng,
+) -> Result<TokenHash, FolderError> {
+    if let Some(set) = set {
+        return Ok(set.hash().clone());
+    }
+    let path = folder.join(ADMIN_TOKEN_HASH);
+    let failed = |source| FolderError { path: path.clone(), source };
+    let kept_hash = || -> io::Result<Option<TokenHash>> {
+        let Some(text) = kept(folder, ADMIN_TOKEN_HASH)? else { return Ok(None) };
+        TokenHash::parse(text.expose()).map(Some).map_err(io::Error::other)
+    };
+    if let Some(hash) = kept_hash().map_err(failed)? {
+        return Ok(hash);
+    }
+    let hash = TokenHash::of(token(None, folder, ADMIN_TOKEN, rng)?.expose());
+    if make(&path, &hash.to_string(), rng).map_err(failed)? {
+        return Ok(hash);
+    }
+    // Another process was faster.
+    kept_hash().and_then(|kept| kept.ok_or(io::ErrorKind::NotFound.into())).map_err(failed)
+}
+
 /// The file of keys that `folder` keeps, which is made with a key if there is none.
-pub(crate) fn kept_keys(folder: &Path, rng: &mut impl Rng) -> Result<PathBuf, TokenError> {
+pub(crate) fn kept_keys(folder: &Path, rng: &mut impl Rng) -> Result<PathBuf, FolderError> {
     let path = folder.join(KEYS);
-    let failed = |source| TokenError { path: path.clone(), source };
+    let failed = |source| FolderError { path: path.clone(), source };
     if kept(folder, KEYS).map_err(failed)?.is_none() {
         make(&path, &new_key(), rng).map_err(failed)?;
     }
@@ -101,7 +133,12 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let first = token(None, folder, ADMIN_TOKEN, &mut rng).unwrap();
         assert_eq!(token(None, folder, ADMIN_TOKEN, &mut rng).unwrap(), first);
-        let mode = std::fs::metadata(folder.join(ADMIN_TOKEN)).unwrap().permissions().mode();
+        let hash = admin_token(None, folder, &mut rng).unwrap();
+        assert_eq!(hash, TokenHash::of(first.expose()));
+        std::fs::remove_file(folder.join(ADMIN_TOKEN)).unwrap();
+        assert_eq!(admin_token(None, folder, &mut rng).unwrap(), hash, "it is known without being kept");
+        assert_eq!(token(Some(first.clone()), folder, ADMIN_TOKEN, &mut rng).unwrap(), first);
+        let mode = std::fs::metadata(folder.join(ADMIN_TOKEN_HASH)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(token(None, folder, INGEST_TOKEN, &mut rng).unwrap(), first);
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 2, "nothing else is left");

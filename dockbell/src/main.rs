@@ -5,6 +5,7 @@ mod console;
 mod dead;
 mod deliveries;
 mod demo;
+mod folder;
 mod listen;
 mod present;
 mod preview;
@@ -71,6 +72,11 @@ enum Command {
     /// Make keys that seal the secrets of webhooks, and put them to use
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Make tokens for the owners of repositories, and revoke them
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// List who changed what through the API, newest first
+    Audit(deliveries::Page),
     /// Receive what webhooks send, show it, and say whether it verifies
     Listen(listen::Listen),
     /// Show what a webhook would be sent of an event (on standard input), without sending it
@@ -134,6 +140,16 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Secrets(secrets::Command::Reseal) => {
             secrets::reseal(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
         }
+        Command::Tokens(tokens::Command::Hash) => {
+            tokens::print_hash(io::stdin().lock(), &mut io::stdout()).map_err(Failure::failed)
+        }
+        Command::Tokens(command) => {
+            let (client, now) = (client(&settings()?)?, SystemClock.now());
+            command.run(&client, &mut io::stdout(), cli.json, now).await.map_err(Failure::failed)
+        }
+        Command::Audit(page) => {
+            tokens::audit(&client(&settings()?)?, &page, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
+        }
         Command::Listen(listen) => listen.run(io::stdout()).await.map_err(Failure::failed),
         Command::Webhooks(command) => {
             command.run(&client(&settings()?)?, &mut io::stdout(), cli.json).await.map_err(Failure::failed)
@@ -174,9 +190,10 @@ fn flags(cli: &Cli) -> Flags {
 
 /// A client of the API with the token that is set, or the one that the data folder keeps.
 fn client(settings: &Settings) -> Result<Client, Failure> {
-    let token: Secret = match &settings.admin_token {
+    let set = settings.api_token.as_ref().or_else(|| settings.admin_token.as_ref()?.token());
+    let token: Secret = match set {
         Some(token) => token.clone(),
-        None => match tokens::kept(&settings.data, tokens::ADMIN_TOKEN) {
+        None => match folder::kept(&settings.data, folder::ADMIN_TOKEN) {
             Ok(Some(token)) => token,
             found => return Err(Failure::Failed(no_token(settings, found.err()))),
         },
@@ -188,6 +205,6 @@ fn no_token(settings: &Settings, error: Option<io::Error>) -> String {
     let why = error.map(|error| format!(" ({error})")).unwrap_or_default();
     let folder = settings.data.display();
     format!(
-        "no API token: DOCKBELL_ADMIN_TOKEN is not set and {folder} holds none{why}; set it, or name the data folder of the running dockbell with --data"
+        "no API token: neither DOCKBELL_API_TOKEN nor DOCKBELL_ADMIN_TOKEN is set and {folder} holds none{why}; set one, or name the data folder of the running dockbell with --data"
     )
 }

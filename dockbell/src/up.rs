@@ -16,10 +16,11 @@ use dockbell_deliverer::transport::TransportError;
 use dockbell_process::{Process, ProcessError};
 use dockbell_producer::service::Producer;
 use dockbell_proto::secret::Secret;
+use dockbell_proto::token::TokenHash;
 
 use crate::console::{Backends, console};
+use crate::folder::{FolderError, INGEST_TOKEN, admin_token, kept_keys, token};
 use crate::settings::Settings;
-use crate::tokens::{ADMIN_TOKEN, INGEST_TOKEN, TokenError, kept_keys, token};
 
 /// Why the process could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub(crate) enum UpError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Folder(#[from] FolderError),
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error("listen")]
@@ -44,7 +45,7 @@ pub(crate) struct House {
     pub(crate) ingest_token: Secret,
     pub(crate) intake_and_api: Listener,
     bus: Arc<dyn Bus>,
-    admin_token: Secret,
+    admin_token: TokenHash,
     settings: Settings,
 }
 
@@ -54,7 +55,7 @@ impl House {
         let mut process = Process::set_up(settings.telemetry.clone(), settings.admin_listen.clone()).await?;
         let (bus, store) = open(&mut process, &settings)?;
         let rng = &mut process.rng;
-        let admin_token = token(settings.admin_token.clone(), &settings.data, ADMIN_TOKEN, rng)?;
+        let admin_token = admin_token(settings.admin_token.as_ref(), &settings.data, rng)?;
         let ingest_token = token(settings.producer.ingest_token.clone(), &settings.data, INGEST_TOKEN, rng)?;
         let intake_and_api = Listener::bind(settings.listen.clone()).await.map_err(UpError::Listen)?;
         Ok(Self { process, store, ingest_token, intake_and_api, bus, admin_token, settings })

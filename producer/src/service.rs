@@ -112,6 +112,7 @@ impl Service {
             "admin_token",
             "api_url",
             "api_ca_file",
+            "api_token",
             "public_url",
             "embedded",
             "redis",

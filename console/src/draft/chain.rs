@@ -11,6 +11,7 @@ use dockbell_proto::policy::LONGEST_AGE;
 use dockbell_proto::webhook::Webhook;
 
 use crate::Console;
+use crate::auth::Caller;
 use crate::problem::{MemberProblem, Problem};
 
 /// The member of a webhook that holds it.
@@ -85,14 +86,16 @@ impl AfterChange {
 }
 
 /// Refuses whom it makes no sense to wait for: nobody would ever report, or of other pushes alone.
-pub(crate) async fn require_reports(console: &Console, webhook: &Webhook) -> Result<(), Problem> {
+/// A webhook that the caller does not reach is none.
+pub(crate) async fn require_reports(console: &Console, caller: &Caller, webhook: &Webhook) -> Result<(), Problem> {
     let Some(after) = &webhook.after else { return Ok(()) };
     if !console.takes_callbacks {
         return Err(invalid(format!(
             "{MEMBER}: there are no callbacks, because the operator has set no public_url, and nothing would ever be sent"
         )));
     }
-    let Some(first) = console.store.webhook(&after.webhook).await? else {
+    let first = console.store.webhook(&after.webhook).await?;
+    let Some(first) = first.filter(|first| caller.reaches(&first.pattern)) else {
         return Err(invalid(format!("{MEMBER}: there is no webhook {}", after.webhook)));
     };
     if let Some(problem) = mismatch(&first, webhook) {

@@ -39,7 +39,8 @@ pub(super) enum Marked {
 /// Which dead letters.
 #[derive(Debug, Default)]
 pub(crate) struct LetterQuery {
-    webhook: Option<WebhookId>,
+    /// Of this webhook alone.
+    pub(crate) webhook: Option<WebhookId>,
     delivery: Option<DeliveryId>,
     queue: Option<Queue>,
     since: Option<Timestamp>,

@@ -6,8 +6,10 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::message::Message;
 
 use crate::Console;
+use crate::auth::Caller;
 use crate::draft::letters::LetterQuery;
 use crate::problem::Problem;
+use crate::webhooks::{may_list, reaches};
 
 /// How many letters are read at once: bodies are up to 256 KiB.
 const READ_AT_ONCE: u32 = 100;
@@ -42,17 +44,33 @@ impl Found {
     }
 }
 
-/// The letter at a position.
-pub(super) async fn at(console: &Console, position: u64) -> Result<Found, Problem> {
+/// The letter at a position, if the caller reaches its webhook. What is no delivery is for operators.
+pub(super) async fn at(console: &Console, caller: &Caller, position: u64) -> Result<Found, Problem> {
     let letters = console.bus.dead_letters(position.saturating_sub(1), 1).await?;
     let letter = letters.into_iter().find(|letter| letter.position == position);
-    let letter = letter.ok_or_else(|| Problem::not_found("there is no dead letter at this position any more"))?;
+    let letter = letter.ok_or_else(none)?;
     let marks = console.store.dead_marks(&[LetterId::from(&letter)]).await?;
-    Ok(Found::new(letter, marks.into_iter().next().flatten()))
+    let found = Found::new(letter, marks.into_iter().next().flatten());
+    let is_theirs = match found.delivery() {
+        Some(delivery) => reaches(console, caller, &delivery.webhook).await?,
+        None => caller.is_operator(),
+    };
+    if is_theirs { Ok(found) } else { Err(none()) }
+}
+
+fn none() -> Problem {
+    Problem::not_found("there is no dead letter at this position any more")
 }
 
 /// Those that fit the query, and the position to go on from; none at the end.
-pub(super) async fn page(console: &Console, query: &LetterQuery) -> Result<(Vec<Found>, Option<u64>), Problem> {
+pub(super) async fn page(
+    console: &Console,
+    caller: &Caller,
+    query: &LetterQuery,
+) -> Result<(Vec<Found>, Option<u64>), Problem> {
+    if !may_list(console, caller, query.webhook.as_ref()).await? {
+        return Ok((Vec::new(), None));
+    }
     let (mut found, mut position, mut looked_at) = (Vec::new(), query.after, 0);
     while looked_at < LOOKED_AT {
         let letters = console.bus.dead_letters(position, READ_AT_ONCE).await?;

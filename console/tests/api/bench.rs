@@ -28,7 +28,7 @@ use dockbell_proto::operations::OperatorEvent;
 use dockbell_proto::order::Order;
 use dockbell_proto::outcome::{Outcome, Verdict};
 use dockbell_proto::policy::Policy;
-use dockbell_proto::secret::Secret;
+use dockbell_proto::token::TokenHash;
 use dockbell_testkit::clock::ManualClock;
 use dockbell_testkit::sample::moment;
 use dockbell_testkit::wait::DEADLINE;
@@ -69,7 +69,7 @@ impl Bench {
             targets: Arc::new(AddressPolicy::default()),
             policy: Policy::default(),
             takes_callbacks,
-            admin_token: Secret::new(TOKEN),
+            admin_token: TokenHash::of(TOKEN),
             rng: Mutex::new(StdRng::seed_from_u64(7)),
         });
         Self { router, backend, told, clock, _folder: folder }
@@ -89,7 +89,12 @@ impl Bench {
 
     /// Sends a request with the admin token, and with a body unless it is null.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
-        let request = Request::builder().method(method).uri(path).header(AUTHORIZATION, format!("Bearer {TOKEN}"));
+        self.call_as(TOKEN, method, path, body).await
+    }
+
+    /// The same with another token.
+    pub(crate) async fn call_as(&self, token: &str, method: Method, path: &str, body: Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(AUTHORIZATION, format!("Bearer {token}"));
         let request = match body {
             Value::Null => request.body(Body::empty()),
             body => request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
@@ -111,6 +116,19 @@ impl Bench {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, Value::Null).await
+    }
+
+    /// Makes a token and returns it.
+    pub(crate) async fn token(&self, token: Value) -> String {
+        self.clock.advance(Duration::from_millis(1));
+        let answer = self.post("/api/v1/tokens", token).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+        text(&answer.json()["token"])
+    }
+
+    /// Makes a token for `repository` and returns it.
+    pub(crate) async fn token_for(&self, repository: &str, permissions: &[&str]) -> String {
+        self.token(json!({ "name": "owner", "repositories": [repository], "permissions": permissions })).await
     }
 
     /// Makes a webhook on `repository` and returns its id.

@@ -26,13 +26,17 @@ async fn the_description_lists_exactly_the_operations() {
     let listed: BTreeSet<String> =
         operations(&Bench::open()).await.iter().map(|(method, path)| format!("{method} {path}")).collect();
     let expected = [
+        "DELETE /api/v1/tokens/{id}",
         "DELETE /api/v1/webhooks/{id}",
         "GET /.well-known/webhook-keys/{id}",
+        "GET /api/v1/audit",
         "GET /api/v1/dead-letters",
         "GET /api/v1/dead-letters/{id}",
         "GET /api/v1/deliveries",
         "GET /api/v1/deliveries/{id}",
         "GET /api/v1/openapi.json",
+        "GET /api/v1/tokens",
+        "GET /api/v1/tokens/{id}",
         "GET /api/v1/unrouted",
         "GET /api/v1/webhooks",
         "GET /api/v1/webhooks/{id}",
@@ -45,6 +49,7 @@ async fn the_description_lists_exactly_the_operations() {
         "POST /api/v1/dead-letters/{id}/revive",
         "POST /api/v1/deliveries/{id}/redeliver",
         "POST /api/v1/secrets/reseal",
+        "POST /api/v1/tokens",
         "POST /api/v1/unrouted/replay",
         "POST /api/v1/webhooks",
         "POST /api/v1/webhooks/{id}/discard-skipped",

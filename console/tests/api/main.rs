@@ -26,4 +26,8 @@ mod replay;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod trail;
+#[cfg(test)]
 mod webhooks;
