@@ -65,7 +65,9 @@ impl House {
     pub(crate) async fn run(self) -> Result<(), UpError> {
         let Self { mut process, store, ingest_token, intake_and_api, bus, admin_token, settings } = self;
         let (meter, clock) = (process.meter(), Arc::clone(&process.clock));
-        let producer = Producer::new((Arc::clone(&bus), Arc::clone(&clock)), settings.producer, ingest_token, &meter);
+        let of_tokens = Some(Arc::clone(&store));
+        let producer =
+            Producer::new((Arc::clone(&bus), Arc::clone(&clock)), settings.producer, ingest_token, &meter, of_tokens);
         producer.start(&process.lifecycle);
         let rng = process.fork_rng();
         let surroundings = Surroundings { bus: Arc::clone(&bus), store: Arc::clone(&store), clock, rng };

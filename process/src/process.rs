@@ -146,6 +146,14 @@ impl Process {
         Ok(redis)
     }
 
+    /// Starts to connect to a store that this process can do without: readiness says nothing of it. It holds no secrets of
+    /// webhooks that this process reads.
+    pub fn reach_redis(&self, config: &RedisConfig) -> Result<Arc<dyn Store>, ProcessError> {
+        let redis = Arc::new(RedisStore::start(config, Arc::clone(&self.clock))?);
+        numbers::of_redis(&self.meter(), &redis);
+        Ok(redis)
+    }
+
     /// Measures how much stands on the queues, which costs the broker a look at each.
     pub fn measure(&self, bus: Arc<dyn Bus>) {
         let measuring = Depths::new(&self.meter()).follow(bus, self.lifecycle.shutdown());

@@ -126,7 +126,8 @@ fn read_names(reader: &mut Reader) -> AmqpNames {
     names
 }
 
-fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
+/// Reads the settings of the store, if they are given, for a process that can do without it.
+pub fn read_redis(reader: &mut Reader) -> Option<RedisConfig> {
     let url = reader.text(REDIS_URL).map(Secret::new);
     let counters_url = reader.text("redis.counters_url").map(Secret::new);
     let prefix = reader.text("redis.prefix").unwrap_or_else(|| PREFIX.to_owned());

@@ -1,9 +1,12 @@
 //! From a body to events: decode, drop noise, count the rest.
 
+use std::iter;
+
 use dockbell_proto::event::Event;
 use dockbell_proto::input::{
     DecodeError, Disposition, Entry, Headers, Ignored, InputFormat, Report, decode, decode_any,
 };
+use dockbell_proto::names::Repository;
 use jiff::Timestamp;
 
 use crate::source::Source;
@@ -17,6 +20,16 @@ pub struct Decoded {
     pub ignored: Vec<Ignored>,
     /// Why entries that ought to be events are none.
     pub rejected: Vec<&'static str>,
+}
+
+impl Decoded {
+    /// Leaves out the events of repositories that are not to be `kept`, and counts them as rejected for this reason.
+    pub fn keep(&mut self, kept: impl Fn(&Repository) -> bool, reason: &'static str) {
+        let before = self.events.len();
+        self.events.retain(|event| kept(&event.repository));
+        let left_out = before - self.events.len();
+        self.rejected.extend(iter::repeat_n(reason, left_out));
+    }
 }
 
 /// The largest body that is read, in bytes. The references of a large index make the largest ones.

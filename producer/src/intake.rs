@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_ENCODING;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
@@ -26,6 +27,7 @@ use dockbell_chassis::trace;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::credential::Presented;
 use dockbell_proto::input::{Headers, validation_code};
+use dockbell_proto::token::{PREFIX, Permission, Token};
 use dockbell_proto::trace::TraceContext;
 use futures_util::future::try_join_all;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -37,9 +39,12 @@ use crate::metrics::Metrics;
 use crate::publish::event_message;
 use crate::source::{Source, Sources};
 use crate::stamp::Stamper;
+use crate::tokens::Tokens;
 use answer::{Answer, Counts};
 use handshake::permission;
 
+/// Why a report counts as none that a token does not reach.
+const OUT_OF_REACH: &str = "the token does not reach the repository";
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// How long the bus may take to make the events durable. A registry waits for one second by default.
@@ -58,6 +63,17 @@ pub struct Intake {
     pub metrics: Metrics,
     /// Gives events their order.
     pub stamper: Stamper,
+    /// Who else may report; nobody, where there is no store that says it.
+    pub tokens: Option<Tokens>,
+}
+
+/// What let a request in.
+#[derive(Debug)]
+enum Pass {
+    /// The secret of its source, unless its body must be seen first.
+    Source,
+    /// A token, which reaches some repositories.
+    Token(Arc<Token>),
 }
 
 /// The routes of the intake.
@@ -98,26 +114,59 @@ impl Intake {
         if let Some(permission) = permission(request.method(), request.headers()) {
             return Ok(Answer::Permission(permission));
         }
-        admit(source, segment, &request)?;
         let (parts, body) = request.into_parts();
+        let pass = self.admit(source, segment, &parts).await?;
         let headers = headers_of(&parts.headers);
         let body = read(body).await?;
-        if !source.credential.admits(presented(&parts.headers, segment), &body) {
+        if matches!(pass, Pass::Source) && !source.credential.admits(presented(&parts.headers, segment), &body) {
             return Err(unproven(source));
         }
         if let Some(code) = validation_code(source.format, &body) {
             tracing::info!(source.name = %source.name, "Event Grid asked whether it may send, and may");
             return Ok(Answer::Validation(code));
         }
-        let decoded = decode_body(source, (&headers, &body), || self.stamper.stamp(self.clock.now())).map_err(|error| {
+        let mut decoded = decode_body(source, (&headers, &body), || self.stamper.stamp(self.clock.now())).map_err(|error| {
             tracing::warn!(source.name = %source.name, error = %error, "a body was refused; the registry will repeat it");
             Answer::NoNotification(error.to_string())
         })?;
+        if let Pass::Token(token) = pass {
+            decoded.keep(|repository| token.scope.covers_repository(repository), OUT_OF_REACH);
+        }
         let counts = Counts::of(&decoded);
         self.store(decoded, trace).await?;
         reach("events durable");
         self.count(source, &counts);
         Ok(Answer::Accepted(counts))
+    }
+
+    /// Checks what can be checked before the body is read.
+    async fn admit(&self, source: &Source, segment: Option<&str>, request: &Parts) -> Result<Pass, Answer> {
+        let presented = presented(&request.headers, segment);
+        let pass = if source.credential.may_admit(presented) {
+            Pass::Source
+        } else {
+            Pass::Token(self.bearer(source, presented).await?)
+        };
+        if request.method != Method::POST {
+            return Err(Answer::NotPost);
+        }
+        let encoding = request.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+        if encoding.is_some_and(|encoding| encoding != b"identity") {
+            return Err(Answer::Encoded);
+        }
+        Ok(pass)
+    }
+
+    /// The token that is presented in place of the secret of the source.
+    async fn bearer(&self, source: &Source, presented: Presented<'_>) -> Result<Arc<Token>, Answer> {
+        let Some(text) = token_in(presented) else { return Err(unproven(source)) };
+        let Some(tokens) = &self.tokens else { return Err(Answer::NoTokens) };
+        let found = tokens.presented(text, self.clock.now()).await.map_err(|error| {
+            tracing::warn!(%error, "a token could not be looked up; its bearer is asked to come again");
+            Answer::TokensAway
+        })?;
+        let token = found.ok_or_else(|| unproven(source))?;
+        if token.scope.permits(Permission::Ingest) { Ok(token) } else { Err(Answer::NotForIngest) }
     }
 
     /// Makes the events durable, all of them or the request fails.
@@ -152,19 +201,10 @@ impl Intake {
     }
 }
 
-/// Checks what can be checked before the body is read.
-fn admit(source: &Source, segment: Option<&str>, request: &Request) -> Result<(), Answer> {
-    if !source.credential.may_admit(presented(request.headers(), segment)) {
-        return Err(unproven(source));
-    }
-    if request.method() != Method::POST {
-        return Err(Answer::NotPost);
-    }
-    let encoding = request.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-    if encoding.is_some_and(|encoding| encoding != b"identity") {
-        return Err(Answer::Encoded);
-    }
-    Ok(())
+/// What is meant to be a token: behind any scheme of `Authorization`, or behind the name of the source.
+fn token_in(presented: Presented<'_>) -> Option<&str> {
+    let behind_scheme = presented.authorization.and_then(|value| value.split_whitespace().next_back());
+    [behind_scheme, presented.segment].into_iter().flatten().find(|text| text.starts_with(PREFIX))
 }
 
 fn unproven(source: &Source) -> Answer {

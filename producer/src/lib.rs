@@ -19,4 +19,5 @@ pub mod settings;
 pub mod source;
 mod spans;
 pub mod stamp;
+pub mod tokens;
 pub mod window;

@@ -4,8 +4,9 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use axum::Router;
-use dockbell_backends::Bus;
 use dockbell_backends::amqp::AmqpConfig;
+use dockbell_backends::redis::RedisConfig;
+use dockbell_backends::{Bus, Store};
 use dockbell_chassis::config::Reader;
 use dockbell_chassis::lifecycle::Lifecycle;
 use dockbell_chassis::limits::{Rates, limited};
@@ -14,7 +15,7 @@ use dockbell_chassis::telemetry::TelemetryConfig;
 use dockbell_process::command::Failure;
 use dockbell_process::limits::Limits;
 use dockbell_process::listen::{admin_listen, listen};
-use dockbell_process::servers::require_amqp;
+use dockbell_process::servers::{read_redis, require_amqp};
 use dockbell_process::{Process, ProcessError};
 use dockbell_proto::clock::Clock;
 use dockbell_proto::secret::Secret;
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::settings::{DEFAULT_SOURCE, Settings};
 use crate::source::Sources;
 use crate::stamp::Stamper;
+use crate::tokens::Tokens;
 
 /// How many messages of the inbox are held at most. They leave as soon as their events are published.
 const INBOX_PREFETCH: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
@@ -44,6 +46,8 @@ pub struct Producer {
     pub sources: Arc<Sources>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where it is said who else may report, if anywhere.
+    pub store: Option<Arc<dyn Store>>,
 }
 
 impl Producer {
@@ -53,10 +57,11 @@ impl Producer {
         settings: Settings,
         ingest_token: Secret,
         meter: &Meter,
+        store: Option<Arc<dyn Store>>,
     ) -> Self {
         let default = settings.default_source(ingest_token);
         let sources = Arc::new(Sources::new(default, settings.sources.clone()));
-        Self { bus, clock, settings, sources, metrics: Metrics::new(meter) }
+        Self { bus, clock, settings, sources, metrics: Metrics::new(meter), store }
     }
 
     /// The routes of the intake.
@@ -67,6 +72,7 @@ impl Producer {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             stamper: Stamper::default(),
+            tokens: self.store.clone().map(Tokens::new),
         })
     }
 
@@ -99,6 +105,7 @@ pub struct Service {
     admin_listen: Place,
     telemetry: TelemetryConfig,
     amqp: AmqpConfig,
+    redis: Option<RedisConfig>,
     ingest_token: Secret,
     settings: Settings,
     rates: Rates,
@@ -115,7 +122,6 @@ impl Service {
             "api_token",
             "public_url",
             "embedded",
-            "redis",
             "secrets",
             "targets",
             "dns",
@@ -128,13 +134,13 @@ impl Service {
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));
         let telemetry = TelemetryConfig::read(reader, "dockbell-producer");
         let (amqp, rates) = (require_amqp(reader), Limits::read(reader).intake);
-        let settings = Settings::read(reader);
+        let (settings, redis) = (Settings::read(reader), read_redis(reader));
         if settings.ingest_token.is_none() {
             let problem = format!("is missing: it is the secret that the source {DEFAULT_SOURCE} presents");
             reader.reject("ingest_token", problem);
         }
         let ingest_token = settings.ingest_token.clone()?;
-        Some(Self { listen, admin_listen, telemetry, amqp: amqp?, ingest_token, settings, rates })
+        Some(Self { listen, admin_listen, telemetry, amqp: amqp?, redis, ingest_token, settings, rates })
     }
 
     /// Runs until a signal comes or a part fails.
@@ -148,7 +154,8 @@ impl Service {
         let bus = process.open_amqp(self.amqp);
         process.measure(Arc::clone(&bus));
         let clock = Arc::clone(&process.clock);
-        let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter());
+        let store = self.redis.as_ref().map(|redis| process.reach_redis(redis)).transpose()?;
+        let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter(), store);
         producer.start(&process.lifecycle);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
         let routes = limited(producer.intake(), self.rates, "intake", &process.meter());

@@ -51,6 +51,11 @@ pub(super) enum Answer {
     Permission(Vec<(HeaderName, HeaderValue)>),
     UnknownSource,
     Unproven(Proof),
+    /// A token is presented, and there is no store that knows any.
+    NoTokens,
+    /// The store that knows them is away.
+    TokensAway,
+    NotForIngest,
     NotPost,
     Encoded,
     TooSlow,
@@ -69,6 +74,14 @@ impl Answer {
                 (StatusCode::NOT_FOUND, "no source of this name is configured; see `sources` in the configuration")
             }
             Self::Unproven(proof) => unproven(proof),
+            Self::NoTokens => (
+                StatusCode::UNAUTHORIZED,
+                "this intake knows no tokens, because `redis.url` is not set; send the secret of the source",
+            ),
+            Self::TokensAway => {
+                (StatusCode::SERVICE_UNAVAILABLE, "the store that knows the token is away; send the events again")
+            }
+            Self::NotForIngest => (StatusCode::FORBIDDEN, "this needs a token that permits to ingest"),
             Self::NotPost => (StatusCode::METHOD_NOT_ALLOWED, "send notifications by POST"),
             Self::Encoded => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took more than 10 s to arrive"),
@@ -83,10 +96,10 @@ impl Answer {
 
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
-            Self::Unproven(Proof::Bearer | Proof::Authorization) => Some((WWW_AUTHENTICATE, "Bearer")),
+            Self::Unproven(Proof::Bearer | Proof::Authorization) | Self::NoTokens => Some((WWW_AUTHENTICATE, "Bearer")),
             Self::Unproven(Proof::Basic { .. }) => Some((WWW_AUTHENTICATE, "Basic realm=\"dockbell\"")),
             Self::NotPost => Some((ALLOW, "POST")),
-            Self::NotDurable => Some((RETRY_AFTER, "1")),
+            Self::NotDurable | Self::TokensAway => Some((RETRY_AFTER, "1")),
             _ => None,
         }
     }

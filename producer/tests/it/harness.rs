@@ -81,7 +81,14 @@ impl House {
     }
 
     pub(crate) fn intake(&self, bus: Arc<dyn Bus>) -> Intake {
-        Intake { sources: sources(), bus, clock: self.clock.clone(), metrics: metrics(), stamper: Stamper::default() }
+        Intake {
+            sources: sources(),
+            bus,
+            clock: self.clock.clone(),
+            metrics: metrics(),
+            stamper: Stamper::default(),
+            tokens: None,
+        }
     }
 
     /// A collector on this bus, running.

@@ -31,6 +31,8 @@ mod intake_proofs;
 #[cfg(test)]
 mod intake_refusals;
 #[cfg(test)]
+mod intake_tokens;
+#[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod size;
