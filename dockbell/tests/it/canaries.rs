@@ -74,7 +74,14 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
     receiver.answer_always_at(REFUSING, Answer::Status(500));
     let mut secrets = vec![add(&console.caller, &receiver, "/accepts").await];
     secrets.push(add(&console.caller, &receiver, REFUSING).await);
-    producer.caller.report(&push("e", "team/app", "1")).await;
+    let token = json!({ "name": "ci", "repositories": ["team/*"], "permissions": ["read", "ingest"] });
+    let token = console.caller.api(Method::POST, "tokens", Some(token)).await.json();
+    let token = token["token"].as_str().unwrap();
+    let bearer = Caller { admin_token: token.to_owned(), ..console.caller.clone() };
+    assert_eq!(bearer.api(Method::GET, "webhooks", None).await.status, 200);
+    let bearer = Caller { ingest_token: token.to_owned(), ..producer.caller.clone() };
+    bearer.report(&push("e", "team/app", "1")).await;
+    secrets.push(token.rsplit_once('_').unwrap().1.to_owned());
     let ended = async || {
         let page = console.caller.read("deliveries").await;
         let states: Vec<_> = page["items"].as_array()?.iter().filter_map(|item| item["state"].as_str()).collect();

@@ -20,6 +20,7 @@ use crate::fleet::{Fleet, Member};
 use crate::flooded::five_hundred_answers_without_end_cost_little_and_delay_nobody;
 use crate::operations::a_console_posts_what_an_owner_switches_to_the_operators_url;
 use crate::payload::{assert_signed, json, tag};
+use crate::tokens::a_token_reports_to_a_producer_that_knows_the_store;
 
 const FORMATS: [&str; 3] = ["dockerhub", "alin", "batch"];
 const REPOSITORY: &str = "team/app";
@@ -40,6 +41,7 @@ async fn producers_deliverers_and_the_api_do_the_job_together() {
     play(&node, one_process_does_it_all_on_the_servers).await;
     play(&node, a_process_that_may_not_declare_tells_what_is_missing).await;
     play(&node, a_console_posts_what_an_owner_switches_to_the_operators_url).await;
+    play(&node, a_token_reports_to_a_producer_that_knows_the_store).await;
     play(&node, no_process_tells_a_secret_and_no_message_carries_one).await;
     play(&node, five_hundred_answers_without_end_cost_little_and_delay_nobody).await;
     play(&node, an_alarm_of_the_broker_holds_up_neither_deliveries_nor_the_end).await;

@@ -75,6 +75,8 @@ mod secrets;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod trace;
 #[cfg(test)]
 mod verifying;
