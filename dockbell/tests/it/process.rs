@@ -221,7 +221,9 @@ impl Process {
         let told = async || {
             let stderr = self.stderr();
             let mut lines = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let up = lines.find(|line| line["message"].as_str().is_some_and(|text| text.contains(" is up")));
+            let up = lines.find(|line| {
+                line["message"].as_str().is_some_and(|text| text.starts_with("dockbell") && text.contains(" is up"))
+            });
             assert!(up.is_some() || self.child.id().is_some(), "it ended: {stderr}");
             let up = up?;
             let address = |name: &str| up[name].as_str().map(|address| address.parse().unwrap());
