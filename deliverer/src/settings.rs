@@ -2,6 +2,7 @@
 
 mod operations;
 mod policy;
+mod targets;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
 use dockbell_chassis::config::Reader;
-use dockbell_proto::address::{AddressPolicy, AllowedTarget};
+use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::callback::public_url::PublicUrl;
 use dockbell_proto::policy::Policy;
 
@@ -46,10 +47,8 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings. What is wrong is noted in `reader`.
     pub fn read(reader: &mut Reader) -> Self {
-        let allowed = "networks with optional ports, such as 10.1.0.0/16 or 127.0.0.1:9000";
-        let allowed = reader.get_list("targets.allow", allowed, |text| text.parse::<AllowedTarget>().ok());
         Self {
-            targets: Arc::new(AddressPolicy::new(allowed.unwrap_or_default())),
+            targets: Arc::new(targets::read(reader)),
             public_url: read_public_url(reader),
             name_servers: read_name_servers(reader),
             roots: read_roots(reader),

@@ -9,10 +9,14 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// The address policy: everything that is not globally reachable is forbidden, and so are the ports of services that
-/// are no receivers of webhooks, except what an operator allows by its network.
+/// are no receivers of webhooks, and so are the addresses of the machine itself, except what an operator allows by its
+/// network. What an operator denies is forbidden in any case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
     allowed: Vec<AllowedTarget>,
+    denied: Vec<IpNet>,
+    own: Vec<IpAddr>,
+    has_nat64: bool,
 }
 
 /// A network, and optionally the one port of it, that may be dialled although it is private.
@@ -31,6 +35,9 @@ pub enum Forbidden {
         /// The class of the address, such as `loopback`.
         class: &'static str,
     },
+    /// The operator denies it.
+    #[error("the operator denies that network")]
+    Denied,
     /// Other services than receivers of webhooks are found there.
     #[error("the port {port} is not allowed")]
     Port {
@@ -55,13 +62,35 @@ fn takes_webhooks(port: u16) -> bool {
 impl AddressPolicy {
     /// A policy with these exceptions.
     pub fn new(allowed: Vec<AllowedTarget>) -> Self {
-        Self { allowed }
+        Self { allowed, ..Self::default() }
+    }
+
+    /// The policy that forbids these networks too, whatever it allows: addresses that lead back to the operator's own
+    /// services from outside, for example.
+    #[must_use]
+    pub fn denying(self, networks: Vec<IpNet>) -> Self {
+        Self { denied: networks, ..self }
+    }
+
+    /// The policy of a machine that has these addresses itself.
+    #[must_use]
+    pub fn owning(self, addresses: Vec<IpAddr>) -> Self {
+        Self { own: addresses, ..self }
+    }
+
+    /// The policy of a network that reaches IPv4 through a translator at the well-known prefix `64:ff9b::/96`: an address there
+    /// is judged as the IPv4 address that it stands for.
+    ///
+    /// Source: RFC 6052, section 2.1.
+    #[must_use]
+    pub fn with_nat64(self, has_nat64: bool) -> Self {
+        Self { has_nat64, ..self }
     }
 
     /// A policy for what an operator configured, which may be at any address.
     pub fn permitting_all() -> Self {
         let everything = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
-        Self { allowed: everything.map(|network| AllowedTarget { network, port: None }).into() }
+        Self::new(everything.map(|network| AllowedTarget { network, port: None }).into())
     }
 
     /// Whether anything is allowed that an operator of this network has for itself.
@@ -89,17 +118,36 @@ impl AddressPolicy {
     /// Judges one address. An IPv4 address written as IPv6 is judged as the IPv4 address it is. Port 0 is any that takes
     /// webhooks.
     pub fn check(&self, address: SocketAddr) -> Result<(), Forbidden> {
-        let ip = address.ip().to_canonical();
+        let ip = self.meant(address.ip().to_canonical());
+        if self.denied.iter().any(|network| network.contains(&ip)) {
+            return Err(Forbidden::Denied);
+        }
         let excepted = |allowed: &AllowedTarget| {
             allowed.network.contains(&ip) && allowed.port.is_none_or(|port| port == address.port())
         };
         if self.allowed.iter().any(excepted) {
             return Ok(());
         }
-        match (special_class(ip), address.port()) {
+        let class = special_class(ip).or_else(|| self.own.contains(&ip).then_some("this machine's own"));
+        match (class, address.port()) {
             (Some(class), _) => Err(Forbidden::Class { class }),
             (None, port) if port != 0 && !takes_webhooks(port) => Err(Forbidden::Port { port }),
             (None, _) => Ok(()),
+        }
+    }
+}
+
+impl AddressPolicy {
+    /// The address that one stands for.
+    fn meant(&self, ip: IpAddr) -> IpAddr {
+        match ip {
+            IpAddr::V6(six) if self.has_nat64 => match six.segments() {
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                    Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)).into()
+                }
+                _ => ip,
+            },
+            _ => ip,
         }
     }
 }
@@ -271,6 +319,43 @@ mod tests {
             assert_eq!(check(&policy, address), Ok(()), "{address}");
         }
         for address in ["10.2.0.1:1", "127.0.0.1:9001", "127.0.0.2:9000", "[::1]:9001"] {
+            assert!(check(&policy, address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_forbidden_although_it_is_allowed() {
+        let policy = AddressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()])
+            .denying(vec!["10.1.0.0/16".parse().unwrap(), "203.0.112.0/24".parse().unwrap()]);
+        assert_eq!(check(&policy, "10.2.0.1:80"), Ok(()));
+        for address in ["10.1.0.1:80", "[::ffff:10.1.0.1]:80", "203.0.112.9:443"] {
+            assert_eq!(check(&policy, address), Err(Forbidden::Denied), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_machine_itself_is_forbidden_unless_it_is_allowed() {
+        let own = || vec!["203.0.112.9".parse().unwrap(), "2a00:1450::9".parse().unwrap()];
+        let policy = AddressPolicy::default().owning(own());
+        for address in ["203.0.112.9:443", "[2a00:1450::9]:443"] {
+            assert!(matches!(check(&policy, address), Err(Forbidden::Class { .. })), "{address}");
+        }
+        assert_eq!(check(&policy, "203.0.112.8:443"), Ok(()));
+        let policy = AddressPolicy::new(vec!["203.0.112.9:8443".parse().unwrap()]).owning(own());
+        assert_eq!(check(&policy, "203.0.112.9:8443"), Ok(()));
+        assert!(check(&policy, "203.0.112.9:443").is_err());
+    }
+
+    #[test]
+    fn through_a_translator_an_address_is_judged_as_what_it_stands_for() {
+        let policy = AddressPolicy::new(vec!["10.1.0.0/16".parse().unwrap()]).with_nat64(true);
+        for address in ["[64:ff9b::808:808]:443", "[64:ff9b::a01:203]:80"] {
+            assert_eq!(check(&policy, address), Ok(()), "{address}");
+            assert!(check(&AddressPolicy::default(), address).is_err(), "{address}");
+        }
+        for address in
+            ["[64:ff9b::7f00:1]:80", "[64:ff9b::a9fe:a9fe]:80", "[64:ff9b:1::808:808]:443", "[64:ff9b::808:808]:25"]
+        {
             assert!(check(&policy, address).is_err(), "{address}");
         }
     }

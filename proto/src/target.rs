@@ -35,6 +35,12 @@ pub enum TargetError {
         /// The rule.
         forbidden: Forbidden,
     },
+    /// The URL names an address that the operator denies.
+    #[error("url points to the host {host}, and the operator denies that network (targets.deny)")]
+    Denied {
+        /// The host as it was understood.
+        host: String,
+    },
     /// The URL names a port that the policy forbids.
     #[error(
         "url names the port {port}, at which other services than receivers of webhooks are found; an operator can allow it for the addresses that the host has with targets.allow (such as DOCKBELL_TARGETS_ALLOW=192.0.2.1:{port})"
@@ -116,7 +122,10 @@ fn check_host(url: &Url, port: u16, policy: &AddressPolicy) -> Result<(), Target
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        TargetError::Forbidden { host, port, forbidden }
+        match forbidden {
+            Forbidden::Denied => TargetError::Denied { host },
+            Forbidden::Class { .. } | Forbidden::Port { .. } => TargetError::Forbidden { host, port, forbidden },
+        }
     };
     policy.check(SocketAddr::new(literal, port)).map_err(refuse)
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::rr::rdata::svcb::{IpHint, SVCB, SvcParamKey, SvcParamValue};
+use hickory_proto::rr::rdata::{A, CNAME, HTTPS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -31,6 +32,8 @@ pub enum Reply {
     Addresses(Vec<IpAddr>),
     /// The name is another one, which is to be asked for.
     Alias(&'static str),
+    /// Whatever is asked for, a record of the kind HTTPS with this address as a hint (RFC 9460, section 7.3).
+    Hint(Ipv4Addr),
     /// NXDOMAIN: there is no such name.
     NoSuchName,
     /// SERVFAIL: it could not be found out.
@@ -157,7 +160,7 @@ fn answer(question: &[u8], state: &Mutex<State>) -> Option<Message> {
         Reply::NoSuchName => ResponseCode::NXDomain,
         Reply::Failure => ResponseCode::ServFail,
         Reply::Refused => ResponseCode::Refused,
-        Reply::Addresses(_) | Reply::Alias(_) => ResponseCode::NoError,
+        Reply::Addresses(_) | Reply::Alias(_) | Reply::Hint(_) => ResponseCode::NoError,
         Reply::Silence => return None,
     };
     answer.add_answers(records(&query, &reply));
@@ -169,10 +172,17 @@ fn records(query: &Query, reply: &Reply) -> Vec<Record> {
     let data: Vec<RData> = match reply {
         Reply::Addresses(addresses) => addresses.iter().map(|address| RData::from(*address)).collect(),
         Reply::Alias(name) => vec![RData::CNAME(CNAME(Name::from_ascii(name).expect("a name")))],
+        Reply::Hint(address) => vec![hint(*address)],
         _ => Vec::new(),
     };
-    let fits = |data: &RData| data.record_type() == query.query_type() || matches!(data, RData::CNAME(_));
+    let unasked = |data: &RData| matches!(data, RData::CNAME(_) | RData::HTTPS(_));
+    let fits = |data: &RData| data.record_type() == query.query_type() || unasked(data);
     data.into_iter().filter(fits).map(|data| Record::from_rdata(query.name().clone(), TTL, data)).collect()
+}
+
+fn hint(address: Ipv4Addr) -> RData {
+    let value = SvcParamValue::Ipv4Hint(IpHint(vec![A(address)]));
+    RData::HTTPS(HTTPS(SVCB::new(1, Name::root(), vec![(SvcParamKey::Ipv4Hint, value)])))
 }
 
 impl State {

@@ -57,6 +57,8 @@ pub(crate) struct Told {
     /// How many attempts are made at once, and how many messages are taken.
     pub(crate) at_once: (u16, u16),
     pub(crate) allowed: &'static str,
+    /// Networks that may not be reached in any case.
+    pub(crate) denied: &'static str,
     /// Those of the system, if none.
     pub(crate) name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers.
@@ -73,7 +75,17 @@ impl Default for Told {
         let policy = Policy { custody, ..Policy::default() };
         let allowed = "127.0.0.0/8";
         let (name_servers, roots) = (Vec::new(), Roots::default());
-        Self { pauses, policy, deadlines: PATIENT, at_once: (64, 128), allowed, name_servers, roots, public_url: None }
+        Self {
+            pauses,
+            policy,
+            deadlines: PATIENT,
+            at_once: (64, 128),
+            allowed,
+            denied: "",
+            name_servers,
+            roots,
+            public_url: None,
+        }
     }
 }
 
@@ -149,8 +161,9 @@ impl House {
         outside: &Outside,
         told: Told,
     ) -> Deliverer {
-        let targets =
-            Arc::new(AddressPolicy::new(told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect()));
+        let allowed = told.allowed.split(' ').filter_map(|text| text.parse().ok()).collect();
+        let denied = told.denied.split(' ').filter_map(|text| text.parse().ok()).collect();
+        let targets = Arc::new(AddressPolicy::new(allowed).denying(denied));
         let transport = Transport::new(outside, &targets, told.deadlines, self.clock.clone()).unwrap();
         let schedule = RetrySchedule::new(told.pauses).unwrap();
         Deliverer {

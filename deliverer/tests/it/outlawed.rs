@@ -98,6 +98,7 @@ fn told(house: &House, servers: &NameServer, more: &[SocketAddr]) -> (Told, Vec<
         allowed: Box::leak(allowed.into_boxed_str()),
         name_servers: vec![servers.addr()],
         at_once: (256, 256),
+        denied: "203.0.112.0/24",
         ..Told::default()
     };
     // Long answers are asked for over TCP.
@@ -125,13 +126,21 @@ async fn no_url_and_no_name_leads_to_where_nothing_may_be_dialled() {
     }
     servers.say("alias.test", Reply::Alias("inner.corp.test"));
     servers.say("inner.corp.test", Reply::Addresses(vec!["10.0.0.1".parse().unwrap()]));
+    servers.say("hint.test", Reply::Hint(Ipv4Addr::new(10, 0, 0, 1)));
+    servers.say("denied.test", Reply::Addresses(vec!["1.1.1.1".parse().unwrap(), "203.0.112.9".parse().unwrap()]));
     servers.say("twin.test", Reply::Addresses(vec!["127.0.0.1".parse().unwrap()]));
+    urls.extend(["http://hint.test/".to_owned(), "https://hint.test/".to_owned(), "http://denied.test/".to_owned()]);
     urls.extend(["http://alias.test/".to_owned(), "https://alias.test/".to_owned(), "http://twin.test./".to_owned()]);
     let (told, places) = told(&house, &servers, &[]);
     let witness = Witness::except(&places);
     for (ended, url) in attempt(&house, told, &urls).await.iter().zip(&urls) {
         // Some names of the table are none that the name server knows.
-        let words = if url.contains(".test") { vec!["blocked"] } else { vec!["blocked", "unreachable"] };
+        let words = match url {
+            // What is no address of the name is none.
+            hinted if hinted.contains("hint.test") => vec!["unreachable"],
+            named if named.contains(".test") => vec!["blocked"],
+            _ => vec!["blocked", "unreachable"],
+        };
         assert!(words.contains(&ended.outcome.as_str()), "{url}: {ended:?}");
         let shown = format!("{:?}", ended.outcome);
         assert!(!url.contains(".test") || !shown.contains("10.") && !shown.contains("127."), "{url}: {shown}");

@@ -14,7 +14,7 @@ fn no_spelling_gets_around_the_rules() {
         let verdict = match TargetUrl::parse(url, &AddressPolicy::default()) {
             Ok(_) => Dialled,
             Err(TargetError::Invalid(_)) => Invalid,
-            Err(TargetError::Forbidden { .. }) => Forbidden,
+            Err(TargetError::Forbidden { .. } | TargetError::Denied { .. }) => Forbidden,
             Err(TargetError::Inner { .. }) => Inner,
             Err(TargetError::Port { .. }) => Port,
         };
@@ -35,6 +35,14 @@ fn where_an_inner_network_is_allowed_its_names_and_ports_may_be_typed() {
         error.to_string().contains("targets.allow") && matches!(error, TargetError::Port { port: 5672 }),
         "{error}"
     );
+}
+
+#[test]
+fn what_the_operator_denies_is_told_by_the_setting_that_denies_it() {
+    let policy = AddressPolicy::new(vec!["10.0.0.0/8".parse().unwrap()]).denying(vec!["10.1.0.0/16".parse().unwrap()]);
+    assert!(TargetUrl::parse("http://10.2.0.1/", &policy).is_ok());
+    let error = TargetUrl::parse("http://10.1.0.1/", &policy).unwrap_err().to_string();
+    assert!(error.contains("targets.deny") && !error.contains("targets.allow"), "{error}");
 }
 
 /// The registries of IANA, written down once more: the first and the last address of every network that is not globally
