@@ -59,7 +59,8 @@ pub fn start(
 ) -> Result<Operations, TransportError> {
     let Surroundings { bus, store, clock, mut rng } = surroundings;
     let holder = Holder::from_random(rng.random());
-    let transport = Transport::new(&outside(settings), &settings.targets, settings.deadlines, Arc::clone(&clock))?;
+    let receivers = Outside { proxy: settings.proxy.clone(), ..outside(settings) };
+    let transport = Transport::new(&receivers, &settings.targets, settings.deadlines, Arc::clone(&clock))?;
     let directory = Arc::new(Directory::new(Arc::clone(&store)));
     let follow = Arc::clone(&directory).follow(store.changes(), lifecycle.shutdown());
     lifecycle.spawn("webhook directory", follow);
@@ -114,9 +115,11 @@ pub fn tell_operators(
     Ok(operations)
 }
 
-/// What is asked for the addresses of receivers, and vouches for them.
+/// What is asked for the addresses of receivers, and vouches for them. The proxy is for what owners set: operators are
+/// reached directly.
 fn outside(settings: &Settings) -> Outside {
-    Outside { names: Arc::new(Names::new(settings.name_servers.clone())), roots: settings.roots.clone() }
+    let names = Arc::new(Names::new(settings.name_servers.clone()));
+    Outside { names, roots: settings.roots.clone(), proxy: None }
 }
 
 /// The settings of a process that is a deliverer and nothing else.

@@ -19,6 +19,7 @@ use crate::operations::OperatorTarget;
 use crate::pull::Share;
 use crate::transport::Deadlines;
 use crate::transport::names::PORT;
+use crate::transport::proxy::Proxy;
 use crate::transport::roots::Roots;
 
 /// What the deliverer is told.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers, besides those whom the system trusts.
     pub roots: Roots,
+    /// Through whom receivers are reached; directly, if none.
+    pub proxy: Option<Arc<Proxy>>,
     /// How long an attempt may take.
     pub deadlines: Deadlines,
     /// The delivery policy of webhooks that have none of their own.
@@ -52,6 +55,7 @@ impl Settings {
             public_url: read_public_url(reader),
             name_servers: read_name_servers(reader),
             roots: read_roots(reader),
+            proxy: targets::read_proxy(reader),
             deadlines: read_deadlines(reader),
             policy: policy::read(reader),
             operations: operations::read(reader),

@@ -1,6 +1,6 @@
 //! The one way out: POSTs to webhooks, within bounds of time, size and address.
 //!
-//! The client knows no proxy, follows no redirect and decodes no compression
+//! The client knows no proxy but the one that an operator sets, follows no redirect and decodes no compression
 //! (`docs/decisions/0016-attempts-go-out-through-hyper-util.md`). Every address is judged where it is dialled, literals
 //! with the URL as well.
 
@@ -9,6 +9,7 @@ mod dates;
 mod dial;
 mod failure;
 pub mod names;
+pub mod proxy;
 mod resolve;
 pub mod roots;
 mod routes;
@@ -32,6 +33,7 @@ use client::{Client, client};
 use dates::{Dates, date_of};
 use dial::Dialler;
 use names::Names;
+use proxy::Proxy;
 use resolve::VettingResolver;
 use roots::Roots;
 
@@ -62,6 +64,8 @@ pub struct Outside {
     pub names: Arc<Names>,
     /// Who may vouch for receivers, besides those whom the system trusts.
     pub roots: Roots,
+    /// Through whom everybody is reached; directly, if none.
+    pub proxy: Option<Arc<Proxy>>,
 }
 
 /// What an attempt sends.
@@ -109,7 +113,7 @@ impl Transport {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
         let resolver = VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), deadlines.connect);
-        let client = client(Dialler::new(resolver), &outside.roots, deadlines.connect)?;
+        let client = client(Dialler::new(resolver, outside.proxy.clone()), &outside.roots, deadlines.connect)?;
         Ok(Self { client, deadlines, clock, dates: Dates::default() })
     }
 

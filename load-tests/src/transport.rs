@@ -52,7 +52,7 @@ impl TransportCost {
         let policy = Arc::new(AddressPolicy::permitting_all());
         let parse = |host| TargetUrl::parse(&sink.url(host), &policy).map_err(BoxError::from);
         let urls = Arc::new((0..self.hosts).map(parse).collect::<Result<Vec<_>, _>>()?);
-        let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default() };
+        let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default(), proxy: None };
         let ours = Arc::new(Transport::new(&outside, &policy, Deadlines::default(), Arc::new(SystemClock))?);
         let theirs = http_client(|| reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true))?;
         let mut ratios = Vec::new();

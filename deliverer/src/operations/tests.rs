@@ -44,7 +44,7 @@ struct Running {
 fn run(bus: &Arc<Listening>, target: Option<OperatorTarget>) -> Running {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bus: Arc<dyn Bus> = Arc::<Listening>::clone(bus);
-    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default() };
+    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default(), proxy: None };
     let (operations, telling) =
         Operations::new(bus, &clock, (target, &outside), &opentelemetry::global::meter("test")).unwrap();
     let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());

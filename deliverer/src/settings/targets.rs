@@ -1,10 +1,13 @@
 //! Which addresses may be reached.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dockbell_chassis::config::Reader;
 use dockbell_proto::address::{AddressPolicy, AllowedTarget};
 use ipnet::IpNet;
+
+use crate::transport::proxy::Proxy;
 
 /// Reads the address policy. What is wrong is noted in `reader`.
 pub(super) fn read(reader: &mut Reader) -> AddressPolicy {
@@ -16,6 +19,12 @@ pub(super) fn read(reader: &mut Reader) -> AddressPolicy {
         .denying(denied.unwrap_or_default())
         .owning(own_addresses())
         .with_nat64(reader.flag("targets.nat64", false))
+}
+
+/// Reads through whom receivers are reached. What is wrong is noted in `reader`, without what was set: it may hold a password.
+pub(super) fn read_proxy(reader: &mut Reader) -> Option<Arc<Proxy>> {
+    let proxy = Proxy::parse(&reader.text("targets.proxy")?);
+    proxy.map_err(|error| reader.reject("targets.proxy", error.to_string())).map(Arc::new).ok()
 }
 
 /// The addresses of this machine, as they are now; none, if the system does not tell.

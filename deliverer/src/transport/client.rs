@@ -44,7 +44,7 @@ pub(super) struct TimedConnector {
 #[error("no connection was made in time")]
 pub(super) struct ConnectTimedOut;
 
-/// A client that knows no proxy, follows no redirect, decodes no compression and keeps no cookies: none of it is built
+/// A client that knows no proxy of the environment, follows no redirect, decodes no compression and keeps no cookies: none of it is built
 /// into it.
 pub(super) fn client(dialler: Dialler, roots: &Roots, limit: Duration) -> Result<Client, TransportError> {
     let mut tls = tls_client(roots.certificates()).map_err(TransportError)?;

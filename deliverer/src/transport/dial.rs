@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tower::Service;
 
+use super::proxy::Proxy;
 use super::resolve::VettingResolver;
 
 /// How long an address has before the next one is tried beside it (RFC 8305, section 5).
@@ -30,6 +32,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(super) struct Dialler {
     resolver: VettingResolver,
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// The URL names no host that could be dialled.
@@ -43,14 +46,21 @@ struct NoHost;
 pub(super) struct Elsewhere;
 
 impl Dialler {
-    pub(super) fn new(resolver: VettingResolver) -> Self {
-        Self { resolver }
+    /// One that dials through `proxy`, if there is one, and never past it.
+    pub(super) fn new(resolver: VettingResolver, proxy: Option<Arc<Proxy>>) -> Self {
+        Self { resolver, proxy }
     }
 
     async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
         let (host, port) = place_of(&uri).ok_or(NoHost)?;
-        let found = self.resolver.vetted(host, port).await?;
-        Ok(TokioIo::new(first_of(alternating(found), port).await?))
+        let stream = match self.proxy {
+            None => first_of(alternating(self.resolver.vetted(host, port).await?), port).await?,
+            Some(proxy) => {
+                let found = alternating(self.resolver.vetted_for_others(host, port).await?);
+                proxy.tunnel(found, port, self.resolver.names_within()).await?
+            }
+        };
+        Ok(TokioIo::new(stream))
     }
 }
 
@@ -78,7 +88,7 @@ fn place_of(uri: &Uri) -> Option<(&str, u16)> {
 
 /// IPv6 and IPv4 in turn, so that where one of them leads nowhere the other does not wait for all of it (RFC 8305,
 /// section 4).
-fn alternating(found: Vec<IpAddr>) -> Vec<IpAddr> {
+pub(super) fn alternating(found: Vec<IpAddr>) -> Vec<IpAddr> {
     let (six, four): (Vec<IpAddr>, Vec<IpAddr>) = found.into_iter().partition(IpAddr::is_ipv6);
     let (mut six, mut four) = (six.into_iter(), four.into_iter());
     let mut alternating = Vec::with_capacity(six.len() + four.len());
@@ -90,7 +100,7 @@ fn alternating(found: Vec<IpAddr>) -> Vec<IpAddr> {
 }
 
 /// The first connection that is made. The error is that of the last one that failed.
-async fn first_of(addresses: Vec<IpAddr>, port: u16) -> io::Result<TcpStream> {
+pub(super) async fn first_of(addresses: Vec<IpAddr>, port: u16) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
     let mut dialling = FuturesUnordered::new();
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);

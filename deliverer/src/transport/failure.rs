@@ -10,13 +10,17 @@ use rustls::{CertificateError, Error as TlsError};
 use super::client::ConnectTimedOut;
 use super::dial::Elsewhere;
 use super::names::LookUpError;
+use super::proxy::ProxyError;
 use super::resolve::ForbiddenHost;
 
 /// Names the outcome of an exchange that ended in `error`.
 pub(super) fn classify(error: &(dyn Error + 'static)) -> Outcome {
+    // Before the others, of which one may be why it is away.
+    if let Some(error) = find::<ProxyError>(error) {
+        return of_proxy(error);
+    }
     if find::<ForbiddenHost>(error).is_some() || find::<Elsewhere>(error).is_some() {
-        // Which address it was would tell the webhook's owner about the network inside.
-        return Outcome::Blocked { reason: "the host leads to an address that is not allowed".to_owned() };
+        return forbidden();
     }
     if let Some(error) = find::<LookUpError>(error) {
         let reason = error.to_string();
@@ -33,6 +37,21 @@ pub(super) fn classify(error: &(dyn Error + 'static)) -> Outcome {
     }
     let is_connecting = find::<LegacyError>(error).is_some_and(LegacyError::is_connect);
     unreachable(if is_connecting { "no connection could be made" } else { "the answer is not HTTP or broke off" })
+}
+
+/// Which address it was would tell the webhook's owner about the network inside.
+fn forbidden() -> Outcome {
+    Outcome::Blocked { reason: "the host leads to an address that is not allowed".to_owned() }
+}
+
+/// What a proxy of the operator is at fault for is no fault of the receiver. What it refuses, the operator does.
+fn of_proxy(error: &ProxyError) -> Outcome {
+    let reason = error.to_string();
+    match error {
+        ProxyError::Away(_) | ProxyError::Strange | ProxyError::Credentials => Outcome::Hindered { reason },
+        ProxyError::Failed(_) => Outcome::Unreachable { reason },
+        ProxyError::Refused => forbidden(),
+    }
 }
 
 fn unreachable(reason: &str) -> Outcome {

@@ -41,11 +41,30 @@ impl VettingResolver {
 
     /// The addresses of a host, a literal among them, at least one, all of which may be dialled at this port.
     pub(super) async fn vetted(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, BoxError> {
+        self.vetted_with(host, port, has_route).await
+    }
+
+    /// The same, to be dialled by somebody who has routes of his own.
+    pub(super) async fn vetted_for_others(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, BoxError> {
+        self.vetted_with(host, port, |_| true).await
+    }
+
+    async fn vetted_with(
+        &self,
+        host: &str,
+        port: u16,
+        has_route: impl Fn(IpAddr) -> bool,
+    ) -> Result<Vec<IpAddr>, BoxError> {
         if let Ok(literal) = host.parse() {
             self.check(literal, port)?;
             return Ok(vec![literal]);
         }
         self.chosen(self.addresses(host).await?, port, has_route)
+    }
+
+    /// Where other names are looked up, and within which time.
+    pub(super) fn names_within(&self) -> (&Names, Duration) {
+        (&self.names, self.budget)
     }
 
     async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookUpError> {

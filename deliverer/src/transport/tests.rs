@@ -17,7 +17,7 @@ fn policy(allowed: &str) -> Arc<AddressPolicy> {
 }
 
 async fn post_to(url: &str, allowed: &str, deadlines: Deadlines) -> Exchange {
-    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default() };
+    let outside = Outside { names: Arc::new(Names::new(Vec::new())), roots: Roots::default(), proxy: None };
     let transport = Transport::new(&outside, &policy(allowed), deadlines, Arc::new(SystemClock)).unwrap();
     // The URL is judged by a policy that permits it, so that what is tested is the connection.
     let url = TargetUrl::parse(url, &policy("127.0.0.0/8")).unwrap();

@@ -140,7 +140,7 @@ impl House {
         let (attempts, prefetch) = told.at_once;
         let meter = opentelemetry::global::meter("test");
         let names = Arc::new(Names::new(told.name_servers.clone()));
-        let outside = Outside { names, roots: told.roots.clone() };
+        let outside = Outside { names, roots: told.roots.clone(), proxy: None };
         let (operations, telling) =
             Operations::new(self.embedded.clone(), &self.clock, (None, &outside), &meter).unwrap();
         tasks.spawn(telling.run(shutdown.clone()));

@@ -24,6 +24,8 @@ mod outlawed;
 #[cfg(test)]
 mod overlapping;
 #[cfg(test)]
+mod proxying;
+#[cfg(test)]
 mod reaching;
 #[cfg(test)]
 mod refusing;
