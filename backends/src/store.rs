@@ -5,6 +5,7 @@ pub mod claims;
 pub mod marks;
 pub(crate) mod proofs;
 pub(crate) mod secrets;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::time::Duration;

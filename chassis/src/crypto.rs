@@ -1,14 +1,14 @@
 //! The one provider of cryptography for every TLS connection of the process.
 
+mod believed;
 mod identity;
-
-use std::sync::Arc;
+mod roots;
 
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
-use rustls_platform_verifier::Verifier;
 
+pub use believed::{Believed, OwnTls};
 pub use identity::{Identity, IdentityError};
+pub use roots::{Roots, RootsError};
 
 /// Makes rustls use ring everywhere. Calling it again changes nothing.
 ///
@@ -32,24 +32,6 @@ pub fn http_client(configured: impl Fn() -> reqwest::ClientBuilder) -> Result<re
         tracing::warn!(error = %error, "https servers cannot be verified: install the package ca-certificates");
         Ok(rootless)
     })
-}
-
-/// The TLS of a client whose servers are verified against the platform's roots, and by whom `extra` are. Where there is
-/// nobody to verify them by, no server is believed, and that is logged.
-pub fn tls_client(extra: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
-    install_crypto_provider();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    match Verifier::new_with_extra_roots(extra, provider) {
-        Ok(verifier) => {
-            let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
-            Ok(builder.with_no_client_auth())
-        }
-        Err(error) => {
-            tracing::warn!(error = %error, "https servers cannot be verified: install the package ca-certificates");
-            Ok(without_roots())
-        }
-    }
 }
 
 /// A TLS configuration that trusts nobody.

@@ -9,6 +9,7 @@ pub(crate) mod proofs;
 pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 pub(crate) mod token;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use dockbell_proto::proof::{Proofs, ProofsPatch};
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
+use dockbell_proto::tls::TargetTls;
 use dockbell_proto::webhook::{Format, HEADERS_LIMIT, Webhook, WebhookPatch};
 
 use crate::problem::{MemberProblem, Problem};
@@ -39,6 +41,7 @@ use members::Members;
 use options::OptionsChange;
 pub(crate) use policy::PolicyChange;
 pub(crate) use proofs::ProofsDraft;
+use tls::TlsChange;
 
 /// Which addresses a webhook may name, and the delivery policy that its own is a part of.
 pub(crate) type Rules<'a> = (&'a AddressPolicy, &'a Policy);
@@ -56,6 +59,7 @@ pub(crate) struct WebhookDraft {
     pub(crate) options: Options,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) proofs: ProofsDraft,
+    pub(crate) tls: TargetTls,
     pub(crate) enabled: bool,
     pub(crate) policy: PolicyPatch,
 }
@@ -74,6 +78,7 @@ impl WebhookDraft {
         let after = members.optional("after", chain::new).flatten();
         let headers = members.optional("headers", reading::headers).unwrap_or_default();
         let proofs = ProofsDraft::read(&mut members);
+        let tls = members.optional("tls", tls::new).unwrap_or_default();
         let enabled = members.optional("enabled", reading::enabled).unwrap_or(true);
         let own = members.optional("policy", |value| policy::new(value, policy)).unwrap_or_default();
         members.refuse_the_rest("is not a member of a webhook");
@@ -91,6 +96,7 @@ impl WebhookDraft {
                     options,
                     headers,
                     proofs,
+                    tls,
                     enabled,
                     policy,
                 };
@@ -115,6 +121,7 @@ impl WebhookDraft {
             options: self.options,
             headers: self.headers,
             proofs,
+            tls: self.tls,
             enabled: self.enabled,
             disabled_reason: None,
             policy: self.policy,
@@ -139,6 +146,8 @@ pub(crate) struct PatchDraft {
     pub(crate) headers: Option<HeadersPatch>,
     /// What is to change of the proofs.
     pub(crate) proofs: ProofsDraft,
+    /// What is to change of what is said about TLS; nothing, if none.
+    pub(crate) tls: Option<TlsChange>,
     /// What is to change of the policy; nothing, if none.
     pub(crate) policy: Option<PolicyChange>,
 }
@@ -167,6 +176,7 @@ impl PatchDraft {
             options: None,
             headers: None,
             proofs: ProofsPatch::default(),
+            tls: None,
             enabled: members.optional("enabled", reading::enabled),
             disabled_reason: None,
             policy: None,
@@ -177,9 +187,10 @@ impl PatchDraft {
         let options = members.optional("options", options::change);
         let headers = members.optional("headers", reading::headers_patch);
         let proofs = ProofsDraft::read(&mut members);
+        let tls = members.optional("tls", tls::change);
         let policy = members.optional("policy", policy::change);
         members.refuse_the_rest("is not a member of a webhook that can be changed");
-        members.finish(Self { patch, filter, after, options, headers, proofs, policy })
+        members.finish(Self { patch, filter, after, options, headers, proofs, tls, policy })
     }
 }
 

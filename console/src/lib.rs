@@ -47,7 +47,7 @@ pub use view::letters::{DeadLetterView, LettersDecided, RevivalAsked, StrayView,
 pub use view::{
     AfterView, AttemptView, AuditedView, AuthorizationView, CallbackView, ChangeView, CreatedToken, CreatedWebhook,
     DeliveryView, Discarded, FilterView, HealthView, PageView, PolicyView, ProofsView, PublicKeys, RedeliveryAsked,
-    Replayed, Resealed, StandingChangeView, StandingView, TestAsked, TokenView, WebhookView,
+    Replayed, Resealed, StandingChangeView, StandingView, TestAsked, TlsView, TokenView, WebhookView,
 };
 
 /// The largest body of a request, in bytes: room for a webhook with every header at its limit, and then some.
@@ -66,6 +66,8 @@ pub struct Console {
     pub clock: Arc<dyn Clock>,
     /// Which addresses a webhook may name.
     pub targets: Arc<AddressPolicy>,
+    /// Whether a webhook may have its receiver believed whatever that shows.
+    pub allows_skip_verify: bool,
     /// The delivery policy of webhooks that have none of their own.
     pub policy: Policy,
     /// The most webhooks on one and the same pattern: a push is owed to all of them at once.

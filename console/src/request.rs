@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::view::{AfterView, AuthorizationView, FilterView, PolicyView};
+use crate::view::{AfterView, AuthorizationView, FilterView, PolicyView, TlsView};
 
 /// A webhook to be made.
 #[derive(Debug, Clone, Default, Serialize, ToSchema)]
@@ -56,6 +56,10 @@ pub struct NewWebhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = AuthorizationView, required = false)]
     pub authorization: Option<AuthorizationView>,
+    /// What is otherwise of the TLS of its receiver.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = TlsView, required = false)]
+    pub tls: Map<String, Value>,
     /// Whether it rings; true, if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false, default = true)]
@@ -116,6 +120,11 @@ pub struct WebhookChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<AuthorizationView>)]
     pub authorization: Option<Option<AuthorizationView>>,
+    /// What is to be otherwise of the TLS of its receiver, or as for all where the value is null. Members left out stay; null takes
+    /// all away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TlsView>)]
+    pub tls: Option<Option<Map<String, Value>>>,
     /// Whether it rings.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]

@@ -7,6 +7,7 @@ pub(crate) mod letters;
 mod policy;
 mod proofs;
 mod standing;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use choice::{AfterView, FilterView};
 pub use policy::PolicyView;
 pub use proofs::{AuthorizationView, ProofsView, PublicKeys};
 pub use standing::{Discarded, Replayed, Resealed, StandingChangeView, StandingView};
+pub use tls::TlsView;
 
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";
@@ -80,6 +82,8 @@ pub struct WebhookView {
     /// How its deliveries prove where they come from.
     #[serde(flatten)]
     pub proofs: ProofsView,
+    /// What is otherwise of the TLS of its receiver.
+    pub tls: TlsView,
     /// Whether it rings.
     pub enabled: bool,
     /// Why it does not ring, if it was not its owner who disabled it.
@@ -251,6 +255,7 @@ impl WebhookView {
             options: webhook.options.members(),
             headers: webhook.headers.keys().map(|name| (name.clone(), MASK.to_owned())).collect(),
             proofs: ProofsView::new(&webhook.proofs, now),
+            tls: (&webhook.tls).into(),
             enabled: webhook.enabled,
             disabled_reason: webhook.disabled_reason.clone(),
             standing: standing::word(webhook, health).as_str().to_owned(),

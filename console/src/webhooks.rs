@@ -22,6 +22,7 @@ use crate::auth::Caller;
 use crate::draft::chain::require_reports;
 use crate::draft::options::require_sense;
 use crate::draft::proofs::require_agreement;
+use crate::draft::tls::require_use;
 use crate::draft::{PatchDraft, WebhookDraft, WebhookQuery, reading};
 use crate::extract::{IdInPath, JsonObject, QueryMembers};
 use crate::problem::{MemberProblem, Problem};
@@ -68,6 +69,7 @@ async fn create_webhook(
     let webhook = draft.into_webhook(id, (secret, key), console.clock.now());
     require_agreement(&webhook)?;
     require_sense(&webhook)?;
+    require_use(&console, &webhook)?;
     require_reports(&console, &caller, &webhook).await?;
     console.store.put_webhook(&webhook).await?;
     caller.note_subject(&webhook.id);
@@ -158,7 +160,7 @@ async fn change_webhook(
     IdInPath(id): IdInPath<WebhookId>,
     JsonObject(body): JsonObject,
 ) -> Result<Json<WebhookView>, Problem> {
-    let PatchDraft { patch, filter, after, options, headers, proofs, policy } =
+    let PatchDraft { patch, filter, after, options, headers, proofs, tls, policy } =
         PatchDraft::read(body, &console.targets)?;
     let current = find(&console, &caller, &id).await?;
     if let Some(pattern) = patch.pattern.as_ref().filter(|pattern| **pattern != current.pattern) {
@@ -171,12 +173,15 @@ async fn change_webhook(
     let is_chained = after.is_some();
     let options = options.map(|options| options.apply(&current, format)).transpose()?;
     let headers = headers.map(|headers| headers.apply(&current.headers)).transpose()?;
+    let tls = tls.map(|tls| tls.apply(&current.tls)).transpose()?;
     let policy = policy.map(|policy| policy.apply(&current.policy, &console.policy)).transpose()?;
     let proofs = proofs.into_patch(SigningKey::from_random(console.random()));
-    let (patch, now) = (WebhookPatch { filter, after, options, headers, proofs, policy, ..patch }, console.clock.now());
+    let (patch, now) =
+        (WebhookPatch { filter, after, options, headers, proofs, tls, policy, ..patch }, console.clock.now());
     let wanted = current.patched(&patch, now);
     require_agreement(&wanted)?;
     require_sense(&wanted)?;
+    require_use(&console, &wanted)?;
     if is_chained || patch.pattern.is_some() || patch.registry.is_some() {
         require_reports(&console, &caller, &wanted).await?;
     }

@@ -20,6 +20,10 @@ use jiff::Timestamp;
 use crate::directory::Directory;
 use crate::transport::{Exchange, Post, Transport};
 
+/// Why nothing is sent to a receiver that nobody vouches for.
+const SKIP_VERIFY: &str =
+    "the webhook skips the verification of its receiver, which the operator does not allow (targets.allow_skip_verify)";
+
 /// What attempts are made with.
 #[derive(Debug)]
 pub struct Attempter {
@@ -27,6 +31,8 @@ pub struct Attempter {
     pub directory: Arc<Directory>,
     /// Which addresses may be reached.
     pub policy: Arc<AddressPolicy>,
+    /// Whether a webhook may have its receiver believed whatever that shows.
+    pub allows_skip_verify: bool,
     /// The way out.
     pub transport: Transport,
     /// Where receivers report what came of a delivery; nowhere, if none.
@@ -50,6 +56,9 @@ impl Attempter {
             }
             Err(error) => return Ok(unsent(error.to_string())),
         };
+        if webhook.tls.skip_verify && !self.allows_skip_verify {
+            return Ok(unsent(SKIP_VERIFY.to_owned()));
+        }
         let first_seen = if webhook.format.tells_creation() {
             self.directory.first_seen(&content.registry, &content.repository, content.opened_at).await?
         } else {
@@ -66,7 +75,8 @@ impl Attempter {
             tracing::warn!(webhook.id = %webhook.id, delivery.id = %delivery.id, "{why}");
         }
         let headers = headers(webhook, delivery, &rendered, self.clock.now());
-        let mut exchange = self.transport.post(Post { url, headers, body: rendered.body.into() }).await;
+        let mut exchange =
+            self.transport.post_with(Post { url, headers, body: rendered.body.into() }, &webhook.tls).await;
         mask(&mut exchange.body, callback_url.expose());
         Ok(exchange)
     }

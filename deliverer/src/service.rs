@@ -82,6 +82,7 @@ pub fn start(
         attempter: Attempter {
             directory,
             policy: Arc::clone(&settings.targets),
+            allows_skip_verify: settings.allows_skip_verify,
             transport,
             public_url: settings.public_url.clone(),
             clock,

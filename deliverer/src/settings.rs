@@ -20,7 +20,7 @@ use crate::pull::Share;
 use crate::transport::Deadlines;
 use crate::transport::names::PORT;
 use crate::transport::proxy::Proxy;
-use crate::transport::roots::Roots;
+use dockbell_chassis::crypto::Roots;
 
 /// What the deliverer is told.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub targets: Arc<AddressPolicy>,
     /// Where receivers reach the API; without it they are told of nowhere to report.
     pub public_url: Option<PublicUrl>,
+    /// Whether a webhook may have its receiver believed whatever that shows.
+    pub allows_skip_verify: bool,
     /// The name servers to ask; those of the system, if none.
     pub name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers, besides those whom the system trusts.
@@ -52,6 +54,7 @@ impl Settings {
     pub fn read(reader: &mut Reader) -> Self {
         Self {
             targets: Arc::new(targets::read(reader)),
+            allows_skip_verify: reader.flag("targets.allow_skip_verify", false),
             public_url: read_public_url(reader),
             name_servers: read_name_servers(reader),
             roots: read_roots(reader),

@@ -11,17 +11,18 @@ mod failure;
 pub mod names;
 pub mod proxy;
 mod resolve;
-pub mod roots;
 mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockbell_chassis::crypto::Roots;
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::Clock;
 use dockbell_proto::outcome::{Outcome, Phase};
 use dockbell_proto::target::TargetUrl;
+use dockbell_proto::tls::TargetTls;
 use http::header::{ACCEPT, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -29,13 +30,12 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use client::{Client, client};
+use client::{Client, Clients};
 use dates::{Dates, date_of};
 use dial::Dialler;
 use names::Names;
 use proxy::Proxy;
 use resolve::VettingResolver;
-use roots::Roots;
 
 /// How much of an answer's body is kept, in bytes.
 const BODY_KEPT: usize = 16 * 1024;
@@ -93,7 +93,7 @@ pub struct Exchange {
 /// The HTTP client of the deliverer.
 #[derive(Debug)]
 pub struct Transport {
-    client: Client,
+    clients: Clients,
     deadlines: Deadlines,
     clock: Arc<dyn Clock>,
     dates: Dates,
@@ -104,6 +104,11 @@ pub struct Transport {
 #[error("set up the HTTP client")]
 pub struct TransportError(#[source] rustls::Error);
 
+/// What a webhook says about the TLS of its receiver cannot be used. Nothing of it is shown.
+#[derive(Debug, thiserror::Error)]
+#[error("what the webhook says about TLS cannot be used: {0}")]
+pub(crate) struct UnusableTls(String);
+
 impl Transport {
     /// A client that dials only what `policy` permits. `clock` dates answers that do not date themselves.
     pub fn new(
@@ -113,8 +118,9 @@ impl Transport {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TransportError> {
         let resolver = VettingResolver::new(Arc::clone(&outside.names), Arc::clone(policy), deadlines.connect);
-        let client = client(Dialler::new(resolver, outside.proxy.clone()), &outside.roots, deadlines.connect)?;
-        Ok(Self { client, deadlines, clock, dates: Dates::default() })
+        let dialler = Dialler::new(resolver, outside.proxy.clone());
+        let clients = Clients::new(dialler, &outside.roots, deadlines.connect).map_err(TransportError)?;
+        Ok(Self { clients, deadlines, clock, dates: Dates::default() })
     }
 
     /// The bounds of an attempt's time.
@@ -126,16 +132,24 @@ impl Transport {
     ///
     /// Dropping the future closes the connection; the receiver may or may not have acted.
     pub async fn post(&self, post: Post) -> Exchange {
+        self.post_with(post, &TargetTls::default()).await
+    }
+
+    /// The same to a receiver of whose TLS this is otherwise.
+    pub async fn post_with(&self, post: Post, tls: &TargetTls) -> Exchange {
         let began = Instant::now();
         let deadline = began + self.deadlines.total;
-        let (outcome, body) = self.exchange(post, deadline).await;
+        let (outcome, body) = match self.clients.of(tls) {
+            Ok(client) => self.exchange(&client, post, deadline).await,
+            Err(unusable) => (Outcome::Blocked { reason: unusable.to_string() }, Vec::new()),
+        };
         Exchange { outcome, body, took: began.elapsed() }
     }
 
-    async fn exchange(&self, post: Post, deadline: Instant) -> (Outcome, Vec<u8>) {
+    async fn exchange(&self, client: &Client, post: Post, deadline: Instant) -> (Outcome, Vec<u8>) {
         let host = post.url.host().to_owned();
         let Ok(request) = request(post) else { return (unsendable(), Vec::new()) };
-        let response = match timeout_at(deadline, self.client.request(request)).await {
+        let response = match timeout_at(deadline, client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return (failure::classify(&error), Vec::new()),
             Err(_) => return (Outcome::TimedOut { phase: Phase::Headers }, Vec::new()),

@@ -57,9 +57,21 @@ pub(crate) fn console(
 ) -> Console {
     let clock = Arc::clone(&process.clock);
     let operators = Operators::new(move |event| operations.tell(event));
-    let Settings { targets, policy, public_url, .. } = rules;
+    let Settings { targets, allows_skip_verify, policy, public_url, .. } = rules;
     let (takes_callbacks, rng) = (public_url.is_some(), Mutex::new(process.fork_rng()));
-    Console { store, bus, operators, clock, targets, policy, webhooks_per_pattern, takes_callbacks, admin_token, rng }
+    Console {
+        store,
+        bus,
+        operators,
+        clock,
+        targets,
+        allows_skip_verify,
+        policy,
+        webhooks_per_pattern,
+        takes_callbacks,
+        admin_token,
+        rng,
+    }
 }
 
 impl Service {

@@ -14,6 +14,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::proof::Proofs;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
+use dockbell_proto::tls::TargetTls;
 use dockbell_proto::webhook::{Format, Webhook};
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -86,6 +87,7 @@ async fn add_webhooks(house: &House, receiver: SocketAddr) -> Result<HashMap<Str
             options: dockbell_proto::options::Options::default(),
             headers: std::collections::BTreeMap::new(),
             proofs: Proofs::v1(secret.clone()),
+            tls: TargetTls::default(),
             enabled: true,
             disabled_reason: None,
             policy: dockbell_proto::policy::PolicyPatch::default(),

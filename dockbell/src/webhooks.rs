@@ -6,6 +6,7 @@ pub(crate) mod policy;
 mod proofs;
 mod shown;
 mod standing;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -102,6 +103,8 @@ pub(crate) struct Add {
     headers: Vec<Header>,
     #[command(flatten)]
     proofs: proofs::Given,
+    #[command(flatten)]
+    tls: tls::Said,
     /// Set it without letting it ring
     #[arg(long)]
     disabled: bool,
@@ -135,7 +138,7 @@ pub(crate) struct Update {
 // Named one by one, because a group does not take in the arguments that are flattened into it.
 #[group(required = true, multiple = true, args = [
     "name", "repository", "url", "format", "options", "registry", "any_registry", "filter",
-    "no_filter", "after", "within", "no_after", "headers", "removed_headers", "signatures", "authorization", "basic", "bearer", "no_authorization", "enable", "disable", "policy", "default_policy",
+    "no_filter", "after", "within", "no_after", "headers", "removed_headers", "signatures", "authorization", "basic", "bearer", "no_authorization", "ca_file", "client_cert_file", "client_key_file", "skip_verify", "no_tls", "enable", "disable", "policy", "default_policy",
 ])]
 #[expect(clippy::doc_markdown, reason = "these comments are the help text")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -185,6 +188,11 @@ struct Change {
     /// Leave the header Authorization out
     #[arg(long, conflicts_with_all = ["authorization", "basic", "bearer"])]
     no_authorization: bool,
+    #[command(flatten)]
+    tls: tls::Said,
+    /// Say nothing about the TLS of its receiver
+    #[arg(long, conflicts_with_all = ["ca_file", "client_cert_file", "client_key_file", "skip_verify"])]
+    no_tls: bool,
     /// Let it ring
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
@@ -249,6 +257,7 @@ impl Add {
             headers: self.headers.iter().map(Header::exposed).collect(),
             signatures: self.proofs.signatures.clone(),
             authorization: self.proofs.authorization(),
+            tls: self.tls.members(),
             enabled: self.disabled.then_some(false),
             policy: policy::members(&self.policy),
         }
@@ -286,6 +295,10 @@ impl Change {
             headers: (!headers.is_empty()).then_some(Some(headers)),
             signatures: (!self.proofs.signatures.is_empty()).then(|| self.proofs.signatures.clone()),
             authorization: if self.no_authorization { Some(None) } else { self.proofs.authorization().map(Some) },
+            tls: match self.tls.members() {
+                members if members.is_empty() => self.no_tls.then_some(None),
+                members => Some(Some(members)),
+            },
             enabled: (self.enable || self.disable).then_some(self.enable),
             policy: match self.policy.as_slice() {
                 [] => self.default_policy.then_some(None),

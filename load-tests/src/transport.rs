@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use dockbell_chassis::crypto::Roots;
 use dockbell_chassis::crypto::http_client;
 use dockbell_chassis::lifecycle::BoxError;
 use dockbell_deliverer::transport::names::Names;
-use dockbell_deliverer::transport::roots::Roots;
 use dockbell_deliverer::transport::{Deadlines, Outside, Post, Transport};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::SystemClock;

@@ -32,6 +32,7 @@ pub mod proof;
 pub mod secret;
 pub mod signature;
 pub mod target;
+pub mod tls;
 pub mod token;
 pub mod trace;
 pub mod webhook;

@@ -164,6 +164,7 @@ mod tests {
     use crate::proof::Proofs;
     use crate::secret::Secret;
     use crate::signature::SigningSecret;
+    use crate::tls::TargetTls;
     use crate::webhook::Format;
 
     fn webhook() -> Webhook {
@@ -179,6 +180,7 @@ mod tests {
             options: Options::default(),
             headers: BTreeMap::from([("authorization".to_owned(), Secret::new("canary"))]),
             proofs: Proofs::v1(SigningSecret::from_random([7; 32])),
+            tls: TargetTls::default(),
             enabled: true,
             disabled_reason: None,
             policy: PolicyPatch::default(),

@@ -14,6 +14,7 @@ use crate::pattern::Pattern;
 use crate::policy::PolicyPatch;
 use crate::proof::{Proofs, ProofsPatch};
 use crate::secret::Secret;
+use crate::tls::TargetTls;
 
 /// The most headers of its own that a webhook may have.
 pub const HEADERS_LIMIT: usize = 20;
@@ -155,6 +156,8 @@ pub struct Webhook {
     pub headers: BTreeMap<String, Secret>,
     /// How attempts prove where they come from.
     pub proofs: Proofs,
+    /// What is otherwise of the TLS of its receiver.
+    pub tls: TargetTls,
     /// Whether it rings.
     pub enabled: bool,
     /// Why it does not ring, if it was not simply switched off by its owner.
@@ -199,6 +202,7 @@ impl Webhook {
             },
             headers: patch.headers.unwrap_or_else(|| self.headers.clone()),
             proofs: self.proofs.patched(patch.proofs, now),
+            tls: patch.tls.unwrap_or_else(|| self.tls.clone()),
             enabled: patch.enabled.unwrap_or(self.enabled),
             // A reason is about the last time that it was disabled.
             disabled_reason: match patch.enabled {
@@ -235,6 +239,8 @@ pub struct WebhookPatch {
     pub headers: Option<BTreeMap<String, Secret>>,
     /// What to change of how attempts prove where they come from.
     pub proofs: ProofsPatch,
+    /// What is to be otherwise of the TLS of its receiver, in place of all of it.
+    pub tls: Option<TargetTls>,
     /// Whether it rings.
     pub enabled: Option<bool>,
     /// Why it does not; counts only beside `enabled`.

@@ -12,10 +12,11 @@ use http::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub enum Flaw {
 pub struct TlsReceiver {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
+    handshakes: Arc<AtomicUsize>,
     _serving: JoinSet<()>,
 }
 
@@ -55,7 +57,9 @@ impl Authority {
     /// If `openssl` does not do as it is told.
     pub fn new() -> Self {
         let this = Self(TempDir::new().expect("a folder"));
-        this.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
+        // No two have one name.
+        let name = this.0.path().file_name().expect("a name").to_string_lossy().into_owned();
+        this.openssl(&format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority-{name} -keyout ca.key -out ca.pem"));
         this
     }
 
@@ -90,8 +94,21 @@ impl Authority {
             chain.extend(std::iter::repeat_n(authority, count));
         }
         let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().expect("versions of TLS").with_no_client_auth();
+        let builder = server().with_no_client_auth();
+        TlsReceiver::start(builder.with_single_cert(chain, key).expect("a certificate with its key")).await
+    }
+
+    /// Starts a receiver with a certificate for `name`, which asks for one that this authority has certified.
+    ///
+    /// # Panics
+    /// If `openssl` does not do as it is told, or there is no free port.
+    pub async fn receiver_that_asks(&self, name: &str) -> TlsReceiver {
+        let chain = self.certify(name, Flaw::None);
+        let key = PrivateKeyDer::from_pem_file(self.path("leaf.key")).expect("a key");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&self.certificate()).expect("a certificate")).expect("an authority");
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()));
+        let builder = server().with_client_cert_verifier(clients.build().expect("a verifier"));
         TlsReceiver::start(builder.with_single_cert(chain, key).expect("a certificate with its key")).await
     }
 
@@ -120,6 +137,11 @@ impl Authority {
     }
 }
 
+fn server() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    builder.with_safe_default_protocol_versions().expect("versions of TLS")
+}
+
 impl Default for Authority {
     fn default() -> Self {
         Self::new()
@@ -130,14 +152,20 @@ impl TlsReceiver {
     async fn start(config: ServerConfig) -> Self {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = socket.local_addr().expect("an address");
-        let (requests, mut serving) = (Arc::default(), JoinSet::new());
-        serving.spawn(serve(socket, TlsAcceptor::from(Arc::new(config)), Arc::clone(&requests)));
-        Self { address, requests, _serving: serving }
+        let (requests, handshakes, mut serving) = (Arc::default(), Arc::default(), JoinSet::new());
+        let counts = (Arc::clone(&requests), Arc::clone(&handshakes));
+        serving.spawn(serve(socket, TlsAcceptor::from(Arc::new(config)), counts));
+        Self { address, requests, handshakes, _serving: serving }
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many handshakes succeeded.
+    pub fn handshakes(&self) -> usize {
+        self.handshakes.load(Ordering::SeqCst)
     }
 
     /// How many requests came.
@@ -146,21 +174,25 @@ impl TlsReceiver {
     }
 }
 
-async fn serve(socket: TcpListener, acceptor: TlsAcceptor, requests: Arc<AtomicUsize>) {
+/// How many requests came, and on how many connections.
+type Counts = (Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+async fn serve(socket: TcpListener, acceptor: TlsAcceptor, counts: Counts) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, _)) = socket.accept() => {
-                connections.spawn(converse(stream, acceptor.clone(), Arc::clone(&requests)));
+                connections.spawn(converse(stream, acceptor.clone(), counts.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn converse(stream: TcpStream, acceptor: TlsAcceptor, requests: Arc<AtomicUsize>) {
+async fn converse(stream: TcpStream, acceptor: TlsAcceptor, (requests, handshakes): Counts) {
     // Who does not like the certificate goes.
     let Ok(stream) = acceptor.accept(stream).await else { return };
+    handshakes.fetch_add(1, Ordering::SeqCst);
     let service = service_fn(|_| {
         requests.fetch_add(1, Ordering::SeqCst);
         async { Ok::<_, Infallible>(Response::new(axum::body::Body::empty())) }

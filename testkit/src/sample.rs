@@ -16,6 +16,7 @@ use dockbell_proto::proof::{Authorization, Proofs, ProofsPatch, Rotation, Scheme
 use dockbell_proto::secret::Secret;
 use dockbell_proto::signature::SigningSecret;
 use dockbell_proto::signature::ed25519::SigningKey;
+use dockbell_proto::tls::TargetTls;
 use dockbell_proto::webhook::{Format, Webhook};
 use jiff::Timestamp;
 use serde_json::json;
@@ -84,6 +85,7 @@ pub fn webhook(number: u8, pattern: &str, format: Format, url: &str) -> Webhook 
         options: Options::default(),
         headers: BTreeMap::new(),
         proofs: Proofs::v1(SigningSecret::from_random([number; 32])),
+        tls: TargetTls::default(),
         enabled: true,
         disabled_reason: None,
         policy: PolicyPatch::default(),

@@ -15,9 +15,9 @@ use super::rows::unreadable;
 const FILE: &str = "dockbell.db";
 const LOCK: &str = "dockbell.lock";
 /// The version of the schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 10;
+const SCHEMA_VERSION: i64 = 11;
 /// What makes each version of the one before it, and the first of nothing. What stands here is never edited.
-pub(super) const SCHEMA: [(i64, &str); 10] = [
+pub(super) const SCHEMA: [(i64, &str); 11] = [
     (1, include_str!("schema-1.sql")),
     (2, include_str!("schema-2.sql")),
     (3, include_str!("schema-3.sql")),
@@ -28,6 +28,7 @@ pub(super) const SCHEMA: [(i64, &str); 10] = [
     (8, include_str!("schema-8.sql")),
     (9, include_str!("schema-9.sql")),
     (10, include_str!("schema-10.sql")),
+    (11, include_str!("schema-11.sql")),
 ];
 /// How long a write waits while an operator looks into the file with a tool that locks it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

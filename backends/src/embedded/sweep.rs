@@ -134,7 +134,7 @@ mod tests {
         let kept = Kept { clock: Arc::new(SystemClock), limits: EmbeddedLimits::default() };
         let now = kept.now();
         file.execute_batch(&format!(
-            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0, NULL, '{{}}', '{{}}', '{{}}', '{{}}', 'null');
+            "INSERT INTO webhooks VALUES ('wh_1', '', '*', NULL, '', 'batch', '{{}}', '', 1, 0, 0, NULL, '{{}}', '{{}}', '{{}}', '{{}}', 'null', '{{}}');
              WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {STEP} + 10)
              INSERT INTO settled SELECT 'old' || i, 0, 1, '', 5 FROM n;
              INSERT INTO settled VALUES ('young', 0, 1, '', {now} + 1000000000);

@@ -18,7 +18,7 @@ use super::page::{self, Place};
 use super::rows;
 
 const COLUMNS: &str = "id, name, pattern, registry, url, format, headers, secret, enabled, created_at, updated_at,
-    disabled_reason, policy, proofs, options, filter, chain";
+    disabled_reason, policy, proofs, options, filter, chain, tls";
 
 /// Makes or replaces a webhook, and says which patterns it had before and has now. Its health and history
 /// stay, which a plain REPLACE would remove.
@@ -26,10 +26,10 @@ pub(super) fn put(file: &Connection, webhook: &Webhook, keys: &Keyring) -> rusql
     let before = pattern_of(file, &webhook.id)?;
     let sql = format!(
         "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-         ?16, ?17)
+         ?16, ?17, ?18)
          ON CONFLICT (id) DO UPDATE SET name = ?2, pattern = ?3, registry = ?4, url = ?5, format = ?6, headers = ?7,
          secret = ?8, enabled = ?9, created_at = ?10, updated_at = ?11, disabled_reason = ?12, policy = ?13,
-         proofs = ?14, options = ?15, filter = ?16, chain = ?17"
+         proofs = ?14, options = ?15, filter = ?16, chain = ?17, tls = ?18"
     );
     let kept = KeptSecrets::of(webhook, keys);
     file.prepare_cached(&sql)?.execute(params![
@@ -50,6 +50,7 @@ pub(super) fn put(file: &Connection, webhook: &Webhook, keys: &Keyring) -> rusql
         rows::json_column(&webhook.options)?,
         rows::json_column(&webhook.filter)?,
         rows::json_column(&webhook.after)?,
+        rows::json_column(&kept.tls)?,
     ])?;
     let now = webhook.pattern.clone();
     Ok(before.into_iter().filter(|before| *before != now).chain([now.clone()]).collect())
@@ -126,7 +127,7 @@ fn select(file: &Connection, sql: &str, params: impl Params, keys: &Keyring) -> 
 
 fn secrets(row: &Row<'_>) -> rusqlite::Result<KeptSecrets> {
     let (headers, proofs): (BTreeMap<String, String>, KeptProofs) = (rows::json(row, 6)?, rows::json(row, 13)?);
-    Ok(KeptSecrets { url: row.get(4)?, headers, secret: row.get(7)?, proofs })
+    Ok(KeptSecrets { url: row.get(4)?, headers, secret: row.get(7)?, proofs, tls: rows::json(row, 17)? })
 }
 
 fn webhook(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Webhook> {
@@ -146,6 +147,7 @@ fn webhook(row: &Row<'_>, keys: &Keyring) -> rusqlite::Result<Webhook> {
         after: rows::json(row, 16)?,
         headers: opened.headers,
         proofs: opened.proofs,
+        tls: opened.tls,
         enabled: row.get(8)?,
         disabled_reason: row.get(11)?,
         policy: rows::json(row, 12)?,

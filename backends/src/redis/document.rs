@@ -93,6 +93,7 @@ pub(super) fn read(text: &str, keys: &Keyring) -> Result<Webhook, StoreError> {
         options: found.options,
         headers: opened.headers,
         proofs: opened.proofs,
+        tls: opened.tls,
         enabled: found.enabled,
         disabled_reason: found.disabled_reason,
         policy: found.policy,

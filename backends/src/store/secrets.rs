@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::proof::Proofs;
 use dockbell_proto::secret::Secret;
+use dockbell_proto::tls::TargetTls;
 use dockbell_proto::webhook::Webhook;
 use serde::{Deserialize, Serialize};
 
 use super::proofs::KeptProofs;
+use super::tls::KeptTls;
 use crate::keyring::{Keyring, Place, is_sealed};
 
 /// The secrets of a webhook as texts. There is no `Debug`: it would show what is not sealed.
@@ -20,6 +22,8 @@ pub(crate) struct KeptSecrets {
     pub(crate) secret: String,
     #[serde(default, skip_serializing_if = "KeptProofs::is_default")]
     pub(crate) proofs: KeptProofs,
+    #[serde(default, skip_serializing_if = "KeptTls::is_default")]
+    pub(crate) tls: KeptTls,
 }
 
 /// The same as what they are.
@@ -27,6 +31,7 @@ pub(crate) struct Opened {
     pub(crate) url: Secret,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) proofs: Proofs,
+    pub(crate) tls: TargetTls,
 }
 
 impl KeptSecrets {
@@ -38,6 +43,7 @@ impl KeptSecrets {
             headers: headers.collect(),
             secret: webhook.proofs.secret.current.expose(),
             proofs: KeptProofs::of(&webhook.proofs),
+            tls: KeptTls::of(&webhook.tls),
         };
         for (field, text) in kept.texts() {
             *text = keys.seal(Place { webhook: &webhook.id, field: &field }, text);
@@ -62,6 +68,7 @@ impl KeptSecrets {
             url: Secret::new(self.url),
             headers: self.headers.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             proofs: self.proofs.read(&self.secret)?,
+            tls: self.tls.read(),
         })
     }
 
@@ -74,6 +81,6 @@ impl KeptSecrets {
     fn texts(&mut self) -> Vec<(String, &mut String)> {
         let headers = self.headers.iter_mut().map(|(name, value)| (format!("header {name}"), value));
         let own = [("url".to_owned(), &mut self.url), ("secret".to_owned(), &mut self.secret)];
-        own.into_iter().chain(headers).chain(self.proofs.texts()).collect()
+        own.into_iter().chain(headers).chain(self.proofs.texts()).chain(self.tls.texts()).collect()
     }
 }

@@ -90,7 +90,7 @@ async fn a_file_of_an_older_version_is_brought_to_this_one_with_what_it_holds() 
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
     assert_eq!(file.query_row("SELECT count(*) FROM webhooks", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 10);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 11);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_file_of_version_2_keeps_its_failures_and_what_waits() {
         store.close().await;
     }
     let file = rusqlite::Connection::open(folder.path().join("dockbell.db")).unwrap();
-    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 10);
+    assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 11);
 }
 
 #[tokio::test]

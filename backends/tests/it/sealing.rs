@@ -10,6 +10,7 @@ use dockbell_backends::keyring::{Keyring, new_key};
 use dockbell_backends::store::Store;
 use dockbell_proto::proof::{Authorization, Proofs};
 use dockbell_proto::secret::Secret;
+use dockbell_proto::tls::{ClientCertificate, TargetTls};
 use dockbell_proto::webhook::{Format, Webhook};
 use dockbell_testkit::redis::RedisServer;
 use dockbell_testkit::sample;
@@ -62,7 +63,9 @@ fn webhook(number: u8) -> Webhook {
     let proofs = Proofs { authorization: Some(basic), ..sample::every_proof() };
     let webhook =
         sample::webhook(number, "team/app", Format::Batch, "https://receiver.test/canary-path?t=canary-query");
-    Webhook { headers, proofs, ..webhook }
+    let client = ClientCertificate { chain: "a certificate".to_owned(), key: Secret::new("canary-key") };
+    let tls = TargetTls { client: Some(client), ..TargetTls::default() };
+    Webhook { headers, proofs, tls, ..webhook }
 }
 
 /// What somebody does to a document who may write to the database.
@@ -70,14 +73,15 @@ type Forge<'a> = Box<dyn Fn(&mut Value) + 'a>;
 
 /// What must not be found where secrets are sealed.
 fn canaries(webhook: &Webhook) -> Vec<String> {
-    let mut canaries: Vec<_> = ["path", "query", "header", "password"].map(|what| format!("canary-{what}")).into();
+    let mut canaries: Vec<_> =
+        ["path", "query", "header", "password", "key"].map(|what| format!("canary-{what}")).into();
     let key = |text: String| text.rsplit('_').next().unwrap().to_owned();
     canaries.push(key(webhook.proofs.secret.current.expose()));
     canaries.extend(webhook.proofs.secret.older.iter().map(|older| key(older.key.expose())));
     let keys = webhook.proofs.key.as_ref().unwrap();
     canaries.push(key(keys.current.expose()));
     canaries.extend(keys.older.iter().map(|older| key(older.key.expose())));
-    assert_eq!(canaries.len(), 8);
+    assert_eq!(canaries.len(), 9);
     canaries
 }
 
@@ -187,10 +191,15 @@ async fn a_sealed_secret_is_of_one_webhook_and_one_field() {
         store.put_webhook(put).await.unwrap();
     }
     let (of_rich, of_own) = (document(&server, &rich).await, document(&server, &own).await);
-    let forged: [(&str, Forge<'_>); 4] = [
+    let forged: [(&str, Forge<'_>); 6] = [
         ("belongs elsewhere", Box::new(|document| document["headers"] = of_rich["headers"].clone())),
         ("belongs elsewhere", Box::new(|document| document["url"] = of_rich["url"].clone())),
         ("belongs elsewhere", Box::new(|document| document["headers"]["x-own"] = of_own["secret"].clone())),
+        ("belongs elsewhere", Box::new(|document| document["tls"] = of_rich["tls"].clone())),
+        (
+            "belongs elsewhere",
+            Box::new(|document| document["headers"]["x-own"] = of_own["tls"]["client"]["key"].clone()),
+        ),
         ("some are not", Box::new(|document| document["url"] = "https://elsewhere.test/".into())),
     ];
     for (said, forge) in forged {

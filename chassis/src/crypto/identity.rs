@@ -24,10 +24,10 @@ pub enum IdentityError {
     /// A file is not there or may not be read.
     #[error("cannot be read: {0}")]
     File(#[source] io::Error),
-    /// The one file holds no certificate.
+    /// The one holds no certificate.
     #[error("do not go together: the first holds no certificate (PEM)")]
     NoCertificate,
-    /// The other file holds no key.
+    /// The other holds no key.
     #[error("do not go together: the second holds no private key (PEM, without a password)")]
     NoKey,
     /// The key is of another certificate, or of a kind that is not known.
@@ -42,7 +42,8 @@ impl Identity {
         Self::from_pem(read(certificate)?, read(key)?)
     }
 
-    fn from_pem(chain: Vec<u8>, key: Vec<u8>) -> Result<Self, IdentityError> {
+    /// Reads both from PEM, and checks that they go together.
+    pub fn from_pem(chain: Vec<u8>, key: Vec<u8>) -> Result<Self, IdentityError> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain).collect();
         let certificates = certificates.ok().filter(|found| !found.is_empty()).ok_or(IdentityError::NoCertificate)?;
         let private = PrivateKeyDer::from_pem_slice(&key).map_err(|_| IdentityError::NoKey)?;

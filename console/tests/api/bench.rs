@@ -45,15 +45,20 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn open() -> Self {
-        Self::open_where(true)
+        Self::open_where(true, false)
+    }
+
+    /// Where the operator lets receivers be believed whatever they show.
+    pub(crate) fn open_allowing_skipped_verification() -> Self {
+        Self::open_where(true, true)
     }
 
     /// Where the operator has set no public URL.
     pub(crate) fn open_without_callbacks() -> Self {
-        Self::open_where(false)
+        Self::open_where(false, false)
     }
 
-    fn open_where(takes_callbacks: bool) -> Self {
+    fn open_where(takes_callbacks: bool, allows_skip_verify: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(moment()));
         let time: Arc<dyn Clock> = clock.clone();
@@ -68,6 +73,7 @@ impl Bench {
             clock: time,
             targets: Arc::new(AddressPolicy::default()),
             policy: Policy::default(),
+            allows_skip_verify,
             takes_callbacks,
             admin_token: TokenHash::of(TOKEN),
             rng: Mutex::new(StdRng::seed_from_u64(7)),

@@ -26,6 +26,8 @@ mod replay;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod trail;

@@ -53,6 +53,7 @@ async fn a_webhook_is_shown_masked_with_its_health() {
         "url": "https://ci.test/hooks?token=***", "format": "dockerhub", "options": {}, "headers": { "authorization": "***" },
         "signatures": ["v1"], "authorization": null, "public_keys": [], "older_secrets_until": null, "enabled": false, "created_at": sample::moment(), "updated_at": sample::moment(),
         "disabled_reason": null, "standing": "disabled", "suspended_until": null, "policy": {},
+        "tls": { "ca_certificates": null, "client_certificate": null, "client_key": null, "skip_verify": false },
         "health": {
             "consecutive_failures": 0, "failing_since": null, "succeeded_at": null, "waiting": 0, "skipped": 0,
         },

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::transport::names::Names;
-use crate::transport::roots::Roots;
+use dockbell_chassis::crypto::Roots;
 
 /// A bus that refuses some announcements, and the folder it is in.
 fn listening(refused: u32) -> (Arc<Listening>, TempDir) {

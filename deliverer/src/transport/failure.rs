@@ -5,7 +5,7 @@ use std::io;
 
 use dockbell_proto::outcome::{Outcome, Phase};
 use hyper_util::client::legacy::Error as LegacyError;
-use rustls::{CertificateError, Error as TlsError};
+use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::client::ConnectTimedOut;
 use super::dial::Elsewhere;
@@ -61,7 +61,11 @@ fn unreachable(reason: &str) -> Outcome {
 /// The words of the library for some of it list every algorithm there is, and every name that a certificate is for.
 fn of_handshake(error: &TlsError) -> String {
     use CertificateError as Certificate;
-    let TlsError::InvalidCertificate(certificate) = error else { return format!("the TLS handshake failed: {error}") };
+    let certificate = match error {
+        TlsError::InvalidCertificate(certificate) => certificate,
+        TlsError::AlertReceived(alert) => return format!("the TLS handshake failed: {}", of_alert(*alert, error)),
+        _ => return format!("the TLS handshake failed: {error}"),
+    };
     let flaw = match certificate {
         Certificate::Expired | Certificate::ExpiredContext { .. } => "has expired",
         Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => "is not valid yet",
@@ -75,6 +79,22 @@ fn of_handshake(error: &TlsError) -> String {
         _ => "is not valid",
     };
     format!("the TLS handshake failed: the certificate of the receiver {flaw}")
+}
+
+/// What a receiver says about what it was shown (RFC 8446, section 6.2).
+fn of_alert(alert: AlertDescription, error: &TlsError) -> String {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => "the receiver wants a certificate (tls.client_certificate)".to_owned(),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => "the receiver does not accept the certificate of the webhook".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// What this machine lacks is our fault. A receiver that is away, and whatever lies between, are not: if they are away

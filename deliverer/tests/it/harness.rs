@@ -9,6 +9,7 @@ use dockbell_backends::bus::{Bus as _, DeadLetter, Outgoing, Queue};
 use dockbell_backends::embedded::{Embedded, EmbeddedLimits};
 use dockbell_backends::store::claims::Holder;
 use dockbell_backends::store::{AttemptRecord, DeliveryRecord, Health, Store};
+use dockbell_chassis::crypto::Roots;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_deliverer::attempt::Attempter;
 use dockbell_deliverer::burial::Burials;
@@ -23,7 +24,6 @@ use dockbell_deliverer::operations::Operations;
 use dockbell_deliverer::pull::{Deliverer, Share};
 use dockbell_deliverer::settle::Settler;
 use dockbell_deliverer::transport::names::Names;
-use dockbell_deliverer::transport::roots::Roots;
 use dockbell_deliverer::transport::{Deadlines, Outside, Transport};
 use dockbell_deliverer::under_way::UnderWay;
 use dockbell_deliverer::unrecorded::Unrecorded;
@@ -59,6 +59,7 @@ pub(crate) struct Told {
     pub(crate) allowed: &'static str,
     /// Networks that may not be reached in any case.
     pub(crate) denied: &'static str,
+    pub(crate) allows_skip_verify: bool,
     /// Those of the system, if none.
     pub(crate) name_servers: Vec<SocketAddr>,
     /// Who may vouch for receivers.
@@ -82,6 +83,7 @@ impl Default for Told {
             at_once: (64, 128),
             allowed,
             denied: "",
+            allows_skip_verify: false,
             name_servers,
             roots,
             public_url: None,
@@ -170,6 +172,7 @@ impl House {
             attempter: Attempter {
                 directory: Arc::clone(&directory),
                 policy: targets,
+                allows_skip_verify: told.allows_skip_verify,
                 transport,
                 public_url: told.public_url,
                 clock: self.clock.clone(),

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockbell_chassis::crypto::Roots;
 use dockbell_deliverer::transport::names::Names;
 use dockbell_deliverer::transport::proxy::Proxy;
-use dockbell_deliverer::transport::roots::Roots;
 use dockbell_deliverer::transport::{Deadlines, Outside, Post, Transport};
 use dockbell_proto::address::AddressPolicy;
 use dockbell_proto::clock::SystemClock;

@@ -1,13 +1,25 @@
-//! Receivers behind TLS whose certificates, or whose TLS, are not to be trusted.
+//! Receivers behind TLS: whose certificates, or whose TLS, are not to be trusted, and what webhooks say about theirs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_deliverer::transport::Deadlines;
-use dockbell_deliverer::transport::roots::Roots;
+use bytes::Bytes;
+use dockbell_backends::Store as _;
+use dockbell_chassis::crypto::Roots;
+use dockbell_deliverer::transport::names::Names;
+use dockbell_deliverer::transport::{Deadlines, Outside, Post, Transport};
+use dockbell_proto::address::AddressPolicy;
+use dockbell_proto::clock::SystemClock;
 use dockbell_proto::outcome::{Outcome, Phase};
-use dockbell_testkit::authority::{Authority, Flaw};
+use dockbell_proto::secret::Secret;
+use dockbell_proto::target::TargetUrl;
+use dockbell_proto::tls::{ClientCertificate, TargetTls};
+use dockbell_proto::webhook::{Format, Webhook};
+use dockbell_testkit::authority::{Authority, Flaw, TlsReceiver};
 use dockbell_testkit::name_server::{NameServer, Reply};
 use dockbell_testkit::rogue::{Rogue, Step};
+use dockbell_testkit::sample;
+use http::HeaderMap;
 
 use super::harness::{House, Told};
 use super::street::{Ended, attempt_each};
@@ -97,5 +109,124 @@ async fn a_handshake_that_stalls_or_is_none_ends_with_the_time_of_the_connection
             "closes" => assert!(reason(ended).contains("connection"), "{ended:?}"),
             _ => assert!(reason(ended).starts_with("the TLS handshake failed: "), "{ended:?}"),
         }
+    }
+}
+
+/// A way out to `receiver.test`, which is this machine.
+async fn way_out() -> (NameServer, Transport) {
+    let servers = NameServer::start().await;
+    servers.say("receiver.test", Reply::loopback());
+    let names = Arc::new(Names::new(vec![servers.addr()]));
+    let outside = Outside { names, roots: Roots::default(), proxy: None };
+    let transport = Transport::new(&outside, &policy(), DEADLINES, Arc::new(SystemClock)).unwrap();
+    (servers, transport)
+}
+
+fn policy() -> Arc<AddressPolicy> {
+    Arc::new(AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]))
+}
+
+async fn post(transport: &Transport, receiver: &TlsReceiver, tls: &TargetTls) -> Outcome {
+    let url = format!("https://receiver.test:{}/", receiver.addr().port());
+    let url = TargetUrl::parse(&url, &policy()).unwrap();
+    transport.post_with(Post { url, headers: HeaderMap::new(), body: Bytes::from_static(b"{}") }, tls).await.outcome
+}
+
+fn trusting(authority: &Authority) -> TargetTls {
+    let pem = String::from_utf8(authority.certificate()).unwrap();
+    TargetTls { ca_certificates: Some(pem), ..TargetTls::default() }
+}
+
+fn shown(authority: &Authority, name: &str) -> ClientCertificate {
+    let (chain, key) = authority.identity(name);
+    ClientCertificate { chain: String::from_utf8(chain).unwrap(), key: Secret::new(String::from_utf8(key).unwrap()) }
+}
+
+const ACCEPTED: Outcome = Outcome::Accepted { status: 200 };
+
+fn fails_with(outcome: &Outcome, words: &str) {
+    let Outcome::Unreachable { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("the TLS handshake failed: ") && reason.ends_with(words), "{reason}");
+}
+
+#[tokio::test]
+async fn an_authority_vouches_for_the_webhook_that_names_it_alone() {
+    let ((_servers, transport), authority, other) = (way_out().await, Authority::new(), Authority::new());
+    let receiver = authority.receiver("receiver.test", Flaw::None).await;
+    let tls = trusting(&authority);
+    assert_eq!(post(&transport, &receiver, &tls).await, ACCEPTED);
+    fails_with(&post(&transport, &receiver, &TargetTls::default()).await, UNKNOWN);
+    fails_with(&post(&transport, &receiver, &trusting(&other)).await, UNKNOWN);
+    assert_eq!(post(&transport, &receiver, &tls).await, ACCEPTED);
+    assert_eq!((receiver.requests(), receiver.handshakes()), (2, 1), "its own connection is used again");
+    // What else is wrong with a certificate is wrong all the same.
+    let expired = authority.receiver("receiver.test", Flaw::Expired).await;
+    fails_with(&post(&transport, &expired, &tls).await, "has expired");
+    let named = authority.receiver("other.test", Flaw::None).await;
+    fails_with(&post(&transport, &named, &tls).await, "is for another name");
+}
+
+/// A connection that was made with the certificate of one webhook must not carry what another one sends.
+#[tokio::test]
+async fn a_receiver_that_asks_is_shown_the_certificate_of_the_webhook_and_of_no_other() {
+    let ((_servers, transport), authority, other) = (way_out().await, Authority::new(), Authority::new());
+    let receiver = authority.receiver_that_asks("receiver.test").await;
+    let with = |client: Option<ClientCertificate>| TargetTls { client, ..trusting(&authority) };
+    let (one, two) = (with(Some(shown(&authority, "one"))), with(Some(shown(&authority, "two"))));
+    for tls in [&one, &two, &one, &two] {
+        assert_eq!(post(&transport, &receiver, tls).await, ACCEPTED);
+    }
+    assert_eq!((receiver.requests(), receiver.handshakes()), (4, 2), "each has a connection of its own");
+    fails_with(
+        &post(&transport, &receiver, &with(None)).await,
+        "the receiver wants a certificate (tls.client_certificate)",
+    );
+    let strangers = with(Some(shown(&other, "one")));
+    fails_with(
+        &post(&transport, &receiver, &strangers).await,
+        "the receiver does not accept the certificate of the webhook",
+    );
+    assert_eq!(receiver.requests(), 4);
+}
+
+#[tokio::test]
+async fn what_skips_verification_believes_whatever_is_shown() {
+    let ((_servers, transport), authority) = (way_out().await, Authority::new());
+    let skipping = TargetTls { skip_verify: true, ..TargetTls::default() };
+    for (name, flaw) in
+        [("receiver.test", Flaw::SelfSigned), ("other.test", Flaw::None), ("receiver.test", Flaw::Expired)]
+    {
+        let receiver = authority.receiver(name, flaw).await;
+        assert_eq!(post(&transport, &receiver, &skipping).await, ACCEPTED, "{name} {flaw:?}");
+        assert!(matches!(post(&transport, &receiver, &TargetTls::default()).await, Outcome::Unreachable { .. }));
+    }
+}
+
+/// The setting may have been taken back since the webhook was saved.
+#[tokio::test]
+async fn verification_is_skipped_only_while_the_operator_allows_it() {
+    for allows_skip_verify in [false, true] {
+        let (house, servers, authority) = (House::open().await, NameServer::start().await, Authority::new());
+        servers.say("receiver.test", Reply::loopback());
+        let receiver = authority.receiver("receiver.test", Flaw::SelfSigned).await;
+        let url = format!("https://receiver.test:{}/", receiver.addr().port());
+        let webhook = sample::webhook(1, "team/app", Format::Dockerhub, &url);
+        let webhook = Webhook { tls: TargetTls { skip_verify: true, ..TargetTls::default() }, ..webhook };
+        house.embedded.put_webhook(&webhook).await.unwrap();
+        let told = Told { name_servers: vec![servers.addr()], allows_skip_verify, ..Told::default() };
+        let running = house.run_as(told);
+        let batch = sample::batch("e", "team/app", &["1"]);
+        house.publish(&batch).await;
+        house.wait_until_nothing_is_due().await;
+        let delivery = sample::delivery(&webhook.id, &batch);
+        let outcome = house.history(&delivery.id).await.attempts.remove(0).outcome;
+        running.stop().await;
+        if allows_skip_verify {
+            assert_eq!(outcome, ACCEPTED);
+        } else {
+            let Outcome::Blocked { reason } = &outcome else { panic!("{outcome:?}") };
+            assert!(reason.contains("targets.allow_skip_verify"), "{reason}");
+        }
+        assert_eq!(receiver.requests(), usize::from(allows_skip_verify));
     }
 }

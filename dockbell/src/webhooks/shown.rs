@@ -5,7 +5,7 @@ use std::io::Write;
 use dockbell_console::{CreatedWebhook, PageView, StandingView, WebhookView};
 use dockbell_proto::ids::WebhookId;
 
-use super::{choice, options, policy, proofs, standing};
+use super::{choice, options, policy, proofs, standing, tls};
 use crate::client::{CliError, Client};
 use crate::{deliveries, present};
 
@@ -57,6 +57,7 @@ fn fields(webhook: &WebhookView) -> Vec<(&'static str, String)> {
         ("headers", headers.join(", ")),
     ];
     fields.extend(proofs::fields(&webhook.proofs));
+    fields.extend(tls::fields(&webhook.tls));
     fields.extend([
         ("policy", policy::shown(&webhook.policy)),
         ("standing", standing::explained(webhook)),

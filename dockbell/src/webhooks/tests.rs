@@ -57,6 +57,27 @@ fn only_what_is_named_changes() {
 }
 
 #[test]
+fn what_is_said_about_tls_is_read_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).to_str().unwrap().to_owned()
+    };
+    let (ca, chain, key) = (write("ca", "an authority"), write("chain", "a chain"), write("key", "canary"));
+    let typed = ["--ca-file", &ca, "--client-cert-file", &chain, "--client-key-file", &key];
+    let tls = json!({ "ca_certificates": "an authority", "client_certificate": "a chain", "client_key": "canary" });
+    assert_eq!(change(&typed), json!({ "tls": tls }));
+    assert_eq!(change(&["--skip-verify"]), json!({ "tls": { "skip_verify": true } }));
+    assert_eq!(change(&["--skip-verify", "false"]), json!({ "tls": { "skip_verify": false } }));
+    assert_eq!(change(&["--no-tls"]), json!({ "tls": null }));
+    let command = parse(&[&["update", "wh_1"], &typed[..]].concat()).unwrap();
+    assert!(!format!("{command:?}").contains("canary"), "{command:?}");
+    assert!(parse(&["update", "wh_1", "--no-tls", "--skip-verify"]).is_err());
+    let error = parse(&["update", "wh_1", "--ca-file", "/nowhere"]).unwrap_err().to_string();
+    assert!(error.contains("cannot be read"), "{error}");
+}
+
+#[test]
 fn what_proves_a_delivery_is_typed() {
     let signed = change(&["--signature", "v1", "--signature", "x-signature"]);
     assert_eq!(signed, json!({ "signatures": ["v1", "x-signature"] }));

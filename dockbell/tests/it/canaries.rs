@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use dockbell_backends::keyring::new_key;
+use dockbell_testkit::authority::Authority;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::receiver::{Answer, Receiver};
 use dockbell_testkit::redis::RedisServer;
@@ -52,6 +53,21 @@ async fn add(caller: &Caller, receiver: &Receiver, path: &str) -> String {
     answer.json()["secret"].as_str().unwrap().trim_start_matches("whsec_").to_owned()
 }
 
+/// Makes a webhook with a certificate of its own, and returns what nobody but its receiver's handshake may use: its key.
+async fn add_with_key(caller: &Caller) -> String {
+    let (chain, key) = Authority::new().identity("client");
+    let (chain, key) = (String::from_utf8(chain).unwrap(), String::from_utf8(key).unwrap());
+    let tls = json!({ "client_certificate": chain, "client_key": key });
+    let webhook = json!({
+        "name": "canary", "repository": "team/tls", "format": "batch", "url": "https://127.0.0.1:9/", "tls": tls,
+    });
+    let answer = caller.api(Method::POST, "webhooks", Some(webhook)).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let middle = key.lines().nth(1).unwrap();
+    assert!(!answer.body.contains(middle), "{}", answer.body);
+    middle.to_owned()
+}
+
 pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: Fleet<'_>) {
     let (collector, receiver) = (Receiver::start().await, Receiver::start().await);
     let redis = RedisServer::start_with_password(REDIS).await;
@@ -74,6 +90,7 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
     receiver.answer_always_at(REFUSING, Answer::Status(500));
     let mut secrets = vec![add(&console.caller, &receiver, "/accepts").await];
     secrets.push(add(&console.caller, &receiver, REFUSING).await);
+    secrets.push(add_with_key(&console.caller).await);
     let token = json!({ "name": "ci", "repositories": ["team/*"], "permissions": ["read", "ingest"] });
     let token = console.caller.api(Method::POST, "tokens", Some(token)).await.json();
     let token = token["token"].as_str().unwrap();

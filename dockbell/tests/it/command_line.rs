@@ -105,6 +105,11 @@ async fn servers_that_are_set_wrong_are_told_without_their_passwords() {
     for (variable, value, words) in [
         ("DOCKBELL_AMQP_URL", "canary", &["DOCKBELL_AMQP_URL: ", "amqp://user:password@host"][..]),
         ("DOCKBELL_AMQP_URL", "amqp://127.0.0.1,canary", &["DOCKBELL_AMQP_URL: ", "number 2"]),
+        (
+            "DOCKBELL_TARGETS_PROXY",
+            "socks5h://user:canary@127.0.0.1",
+            &["DOCKBELL_TARGETS_PROXY: ", "SOCKS is not spoken"],
+        ),
         ("DOCKBELL_REDIS_URL", "http://canary", &["DOCKBELL_REDIS_URL: ", "redis://"]),
         ("DOCKBELL_AMQP_SHARDS", "65", &["DOCKBELL_AMQP_SHARDS: ", "from 1 to 64"]),
         ("DOCKBELL_AMQP_HEARTBEAT", "1s", &["the heartbeat must be 5 s to 60 s"]),

@@ -14,6 +14,7 @@ use dockbell_proto::pattern::Pattern;
 use dockbell_proto::policy::PolicyPatch;
 use dockbell_proto::proof::{Proofs, ProofsPatch};
 use dockbell_proto::secret::Secret;
+use dockbell_proto::tls::{ClientCertificate, TargetTls};
 use dockbell_proto::webhook::{Format, Webhook, WebhookPatch};
 use serde_json::json;
 use tokio::time::timeout;
@@ -39,6 +40,7 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
         policy: PolicyPatch { cooldown: Some(Duration::from_millis(1500)), waiting: Some(7), ..PolicyPatch::default() },
         options: Options { header: TagHeader::parse("x-image").ok(), ..Options::default() },
         proofs: sample::every_proof(),
+        tls: every_tls(),
         updated_at: sample::moment() + Duration::from_micros(7),
         ..sample::webhook(1, "team/*", Format::Alin, "https://receiver.test/hook?token=a&b='c'")
     };
@@ -48,13 +50,19 @@ pub async fn a_webhook_is_read_as_it_was_put(harness: &mut dyn StoreHarness) {
     let proofs = ProofsPatch { authorization: Some(None), ..ProofsPatch::default() };
     let policy = Some(PolicyPatch::default());
     let (filter, after) = (Some(Filter::default()), Some(None));
-    let enabled = WebhookPatch { enabled: Some(true), policy, proofs, filter, after, ..WebhookPatch::default() };
+    let tls = Some(TargetTls::default());
+    let enabled = WebhookPatch { enabled: Some(true), policy, proofs, tls, filter, after, ..WebhookPatch::default() };
     let patched = other.patch_webhook(&webhook.id, &enabled, webhook.updated_at).await;
     let proofs = Proofs { authorization: None, ..sample::every_proof() };
-    let (policy, filter, after) = (PolicyPatch::default(), Filter::default(), None);
-    let expected = Webhook { enabled: true, disabled_reason: None, policy, proofs, filter, after, ..webhook };
+    let (policy, filter, after, tls) = (PolicyPatch::default(), Filter::default(), None, TargetTls::default());
+    let expected = Webhook { enabled: true, disabled_reason: None, policy, proofs, tls, filter, after, ..webhook };
     assert_eq!(patched, Ok(Some(expected.clone())));
     assert_eq!(store.webhook(&expected.id).await, Ok(Some(expected)));
+}
+
+fn every_tls() -> TargetTls {
+    let client = ClientCertificate { chain: "a chain\nof lines".to_owned(), key: Secret::new("a key\n\"of\" lines") };
+    TargetTls { ca_certificates: Some("an authority".to_owned()), client: Some(client), skip_verify: true }
 }
 
 fn every_filter() -> Filter {

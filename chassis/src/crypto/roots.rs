@@ -1,14 +1,14 @@
-//! Who may vouch for receivers, besides those whom the system trusts.
+//! Who may vouch for servers, besides those whom the system trusts.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Certificates of authorities that an operator trusts.
-#[derive(Debug, Clone, Default)]
+/// Certificates of authorities that somebody trusts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots(Vec<CertificateDer<'static>>);
 
-/// The file holds no certificates that could vouch for anybody.
+/// What was given holds no certificates that could vouch for anybody.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// There is no certificate in it.
@@ -30,6 +30,15 @@ impl Roots {
             certificates.push(certificate);
         }
         if certificates.is_empty() { Err(RootsError::Empty) } else { Ok(Self(certificates)) }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
