@@ -127,6 +127,9 @@ impl Embedded {
         let writing = folder.open_to_write(&limits)?;
         let reading = folder.open_to_read()?;
         let unreadable = |error: rusqlite::Error| folder.unusable(error);
+        if let Some(key) = webhooks::missing_key(&writing, &keys).map_err(unreadable)? {
+            return Err(OpenError::MissingKey { folder: data_folder.to_owned(), key });
+        }
         let schedule = Arc::new(Schedule::load(&writing, clock.now()).map_err(unreadable)?);
         let queues = Arc::new(Queues::load(&writing, limits.queue_bytes).map_err(unreadable)?);
         let status = Arc::new(Status::default());

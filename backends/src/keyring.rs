@@ -120,6 +120,12 @@ impl Keyring {
         String::from_utf8(opened).map_err(|_| wrong("is no text"))
     }
 
+    /// The name of the key that seals a text, if that is not here.
+    pub(crate) fn lacks<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let (name, _) = parts(text)?;
+        self.keys().iter().all(|key| *key.name != *name).then_some(name)
+    }
+
     /// Whether a text is as [`Keyring::seal`] would leave it now.
     pub(crate) fn is_current(&self, text: &str) -> bool {
         self.keys().first().map(|key| &*key.name) == parts(text).map(|(name, _)| name)

@@ -137,6 +137,28 @@ pub(crate) async fn authorise(State(console): State<Arc<Console>>, mut request: 
     response
 }
 
+/// Writes a change to the log, for whoever keeps that.
+fn tell(change: &Audited) {
+    let by = match &change.actor {
+        Actor::Operator => "operator",
+        Actor::Token { id, .. } => id.as_str(),
+    };
+    let shown = |value: Option<String>| value.unwrap_or_default();
+    tracing::info!(
+        target: "dockbell::audit",
+        {
+            change.id = %change.id,
+            change.by = by,
+            change.address = shown(change.address.map(|address| address.to_string())),
+            change.action = change.action,
+            change.subject = shown(change.subject.clone()),
+            change.repository = shown(change.pattern.as_ref().map(ToString::to_string)),
+            change.members = change.members.join(","),
+        },
+        "a change was made"
+    );
+}
+
 fn is_change(method: &Method) -> bool {
     !method.is_safe()
 }
@@ -177,7 +199,7 @@ impl Console {
             pattern,
             members,
         };
-        tracing::info!(target: "dockbell::audit", ?change, "a change was made");
+        tell(&change);
         if let Err(error) = self.store.access().note(&change).await {
             tracing::error!(change.id = %change.id, %error, "a change is missing in the audit trail; the log has it");
         }

@@ -55,6 +55,17 @@ pub enum OpenError {
         /// The version of its schema.
         found: i64,
     },
+    /// Put the file of keys back that it was sealed with.
+    #[error(
+        "webhooks in the data folder {} are sealed under the key {key}, which is not in the file of keys; put that file back: without the key nobody reads them",
+        folder.display()
+    )]
+    MissingKey {
+        /// The folder.
+        folder: PathBuf,
+        /// The name of the key.
+        key: String,
+    },
     /// See the source.
     #[error("the data folder {} cannot be used", folder.display())]
     Unusable {

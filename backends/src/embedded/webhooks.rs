@@ -89,6 +89,19 @@ pub(super) fn reseal(file: &Connection, id: &WebhookId, keys: &Keyring) -> rusql
     Ok(true)
 }
 
+/// A key that seals some of what is kept and is not among these.
+pub(super) fn missing_key(file: &Connection, keys: &Keyring) -> rusqlite::Result<Option<String>> {
+    // What stands before the sealed bytes: there are as many as keys.
+    let sql = "SELECT DISTINCT substr(url, 1, 7 + instr(substr(url, 8), ':')) FROM webhooks WHERE url LIKE 'sealed:%'";
+    let mut statement = file.prepare_cached(sql)?;
+    let mut found = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let missing = found.find_map(|beginning| match beginning {
+        Ok(beginning) => keys.lacks(&beginning).map(|name| Ok(name.to_owned())),
+        Err(error) => Some(Err(error)),
+    });
+    missing.transpose()
+}
+
 fn pattern_of(file: &Connection, id: &WebhookId) -> rusqlite::Result<Option<Pattern>> {
     let mut statement = file.prepare_cached("SELECT pattern FROM webhooks WHERE id = ?1")?;
     statement.query_row([id.as_str()], |row| rows::parsed(row, 0, Pattern::parse)).optional()

@@ -127,6 +127,30 @@ async fn no_secret_stands_in_the_data_folder() {
     assert_eq!(found_in(&everything_in(bare.path()), &canaries(&put)), canaries(&put));
 }
 
+/// It would be of no use, and what is sealed must not be taken for lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_whose_key_is_lost_is_refused_by_the_name_of_the_key() {
+    let (folder, file) = (TempDir::new().unwrap(), KeyFile::new());
+    let store = opened(folder.path(), &file.keys);
+    store.put_webhook(&webhook(1)).await.unwrap();
+    file.rotate();
+    store.put_webhook(&webhook(2)).await.unwrap();
+    store.close().await;
+    let lines = file.lines();
+    file.forget_the_others();
+    let open = |keys: &Arc<Keyring>| {
+        Embedded::open_sealed(folder.path(), clock(), EmbeddedLimits::default(), Arc::clone(keys))
+    };
+    let name = lines.last().unwrap().split_once(' ').unwrap().0;
+    let error = open(&file.keys).unwrap_err().to_string();
+    assert!(error.contains(&format!("under the key {name},")), "{error}");
+    assert!(open(&Arc::new(Keyring::none())).is_err());
+    file.write(&lines);
+    let store = open(&file.keys).unwrap();
+    assert_eq!(store.webhook(&webhook(1).id).await, Ok(Some(webhook(1))));
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_stands_in_redis() {
     let (server, file, put) = (RedisServer::start().await, KeyFile::new(), webhook(1));
