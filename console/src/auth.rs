@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
+use tracing::Instrument as _;
 
 use dockbell_chassis::authorization::bearer;
 use dockbell_chassis::limits::ClientAddress;
@@ -124,17 +125,43 @@ pub(crate) async fn authorise(State(console): State<Arc<Console>>, mut request: 
         Err(problem) => return problem.into_response(),
     };
     let audited = route.filter(|_| is_change(request.method())).zip(caller.clone());
-    let address = request.extensions().get::<ClientAddress>().copied();
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
-    let mut response = next.run(request).await;
-    if let Some((route, caller)) = audited.filter(|_| response.status().is_success()) {
-        console.keep(route, &caller, address).await;
-    }
+    let mut response = match audited {
+        Some((route, caller)) => change(console, (route, caller), request, next).await,
+        None => next.run(request).await,
+    };
     // Answers hold secrets and what is true only now.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Makes a change and keeps it, even if its caller hangs up meanwhile: who could make one without a trace would.
+async fn change(
+    console: Arc<Console>,
+    (route, caller): (&'static Route, Caller),
+    request: Request,
+    next: Next,
+) -> Response {
+    let address = request.extensions().get::<ClientAddress>().copied();
+    let making = async move {
+        let response = next.run(request).await;
+        if response.status().is_success() {
+            console.keep(route, &caller, address).await;
+        }
+        response
+    };
+    #[expect(clippy::disallowed_methods, reason = "it must outlive its caller, and is awaited unless that hangs up")]
+    let made = tokio::spawn(making.in_current_span());
+    match made.await {
+        Ok(response) => response,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The process ends.
+            Err(_) => Problem::ending().into_response(),
+        },
+    }
 }
 
 /// Writes a change to the log, for whoever keeps that.

@@ -125,6 +125,10 @@ impl Problem {
         Self::new("callback-expired", StatusCode::GONE, "the time in which this could be reported is over")
     }
 
+    pub(crate) fn ending() -> Self {
+        Self::new("ending", StatusCode::SERVICE_UNAVAILABLE, "this process ends; try again in a few seconds")
+    }
+
     fn bus_away(error: &dyn std::error::Error) -> Self {
         tracing::warn!(%error, "a request to the console failed");
         Self::new("bus-away", StatusCode::SERVICE_UNAVAILABLE, "the bus is away; try again in a few seconds")

@@ -1,11 +1,14 @@
 //! The audit trail.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::task::Poll;
 
 use axum::body::Body;
 use dockbell_chassis::limits::ClientAddress;
 use dockbell_proto::clock::Clock as _;
-use dockbell_testkit::sample;
+use dockbell_testkit::{sample, wait};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -98,4 +101,21 @@ async fn the_trail_is_read_in_pages() {
     assert_eq!(found, each(&json!(trail(&bench).await), "id"));
     assert_eq!(found.len(), 5);
     assert_eq!(bench.get("/api/v1/audit?limit=0").await.problem(422), "invalid");
+}
+
+/// Who could change something without a trace would hang up.
+#[tokio::test]
+async fn a_change_is_kept_although_its_caller_hangs_up() {
+    let bench = Bench::open();
+    let webhook = bench.webhook_on("team/app").await;
+    let path = format!("/api/v1/webhooks/{webhook}");
+    {
+        let mut removing = pin!(bench.delete(&path));
+        let asked = poll_fn(|context| Poll::Ready(removing.as_mut().poll(context)));
+        assert!(asked.await.is_pending(), "it is under way");
+    }
+    let kept = async || trail(&bench).await.first().filter(|change| change["action"] == "remove_webhook").cloned();
+    let change = wait::until("the change to be kept", kept).await;
+    assert_eq!(change["subject"], webhook);
+    assert_eq!(bench.get(&path).await.status, 404);
 }
