@@ -3,8 +3,8 @@
 //! It is asked for a tunnel (CONNECT) to an address that was judged, never for a name, so that it leads nowhere else than
 //! attempts without it; http URLs go through a tunnel too. What it is at fault for is no fault of a receiver.
 
-use std::error::Error;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +129,7 @@ impl Proxy {
             stream.write_all(head.as_bytes()).await?;
             read_status(&mut stream).await
         };
-        match answered.await.map_err(away)? {
+        match answered.await.map_err(|error: io::Error| ProxyError::Away(error.into()))? {
             Some(200..=299) => Ok(stream),
             Some(407) => Err(ProxyError::Credentials),
             Some(status @ 500..) => Err(ProxyError::Failed(status)),
@@ -137,11 +137,6 @@ impl Proxy {
             _ => Err(ProxyError::Strange),
         }
     }
-}
-
-fn away(error: std::io::Error) -> ProxyError {
-    let error: Box<dyn Error + Send + Sync> = error.into();
-    ProxyError::Away(error)
 }
 
 /// Source: RFC 7617, section 2.
@@ -157,7 +152,7 @@ fn authorization(url: &Url) -> Option<Secret> {
 
 /// The status of an answer, once its head is complete; none if it is no head, or something stands behind it: nobody
 /// has spoken through the tunnel yet.
-async fn read_status(stream: &mut TcpStream) -> std::io::Result<Option<u16>> {
+async fn read_status(stream: &mut TcpStream) -> io::Result<Option<u16>> {
     let mut head = Vec::with_capacity(256);
     while head.len() < HEAD_LIMIT {
         if stream.read_buf(&mut head).await? == 0 {
