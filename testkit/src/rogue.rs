@@ -98,6 +98,12 @@ impl Rogue {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// How many connections to it are open.
+    pub fn open(&self) -> usize {
+        let ended = self.seen.ended.load(Ordering::SeqCst);
+        self.connections().saturating_sub(ended)
+    }
+
     /// How many bytes it could say, over all connections.
     pub fn said(&self) -> usize {
         self.seen.said.load(Ordering::SeqCst)

@@ -18,11 +18,13 @@ const ROGUES: usize = PER_REPOSITORY;
 const PUSHES: usize = 20;
 /// The most memory that a deliverer may ever have had, in KiB.
 const MEMORY: u64 = 96 * 1024;
-/// Of what takes its time, 64 KiB take seven seconds.
-const SLOWLY: Duration = Duration::from_millis(100);
+/// Receivers that answer as fast as is read.
+const QUICK: usize = 8;
+/// Of what takes its time, 64 KiB take 14 seconds, so that all answers are open together.
+const SLOWLY: Duration = Duration::from_millis(200);
 
-/// Endless bodies, as fast as they are read and slowly, of bombs and of what nobody could decompress.
-fn endless(number: usize) -> Vec<Step> {
+/// Endless bodies of bombs and of what nobody could decompress.
+fn endless(number: usize, pause: Duration) -> Vec<Step> {
     let block = BOMB.repeat(16);
     let chunk = [format!("{:x}\r\n", block.len()).as_bytes(), &block, b"\r\n"].concat();
     let (head, body) = match number % 4 {
@@ -31,7 +33,6 @@ fn endless(number: usize) -> Vec<Step> {
         2 => ("content-encoding: gzip, gzip\r\nconnection: close", block),
         _ => ("content-encoding: br\r\ntransfer-encoding: chunked", chunk),
     };
-    let pause = if number % 8 < 4 { SLOWLY } else { Duration::ZERO };
     let head = Step::say(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n"));
     vec![Step::Read, head, Step::SayForever(body.into(), pause)]
 }
@@ -41,31 +42,41 @@ pub(crate) async fn five_hundred_answers_without_end_cost_little_and_delay_nobod
     let (console, producer, deliverer) = (fleet.console().await, fleet.producer().await, fleet.deliverer().await);
     producer.until_ready().await;
     deliverer.until_ready().await;
-    let rogues: Vec<Rogue> = (0..ROGUES).map(|number| Rogue::start(endless(number))).collect();
+    let slow = rogues(ROGUES, SLOWLY);
+    let quick = rogues(QUICK, Duration::ZERO);
     for repository in 0..REPOSITORIES {
-        for rogue in &rogues {
-            let url = format!("http://{}/", rogue.addr());
-            console.caller.add_webhook((&format!("bad/app-{repository}"), "dockerhub", &url)).await;
-        }
+        add_webhooks(&console.caller, &format!("bad/app-{repository}"), &slow).await;
     }
+    add_webhooks(&console.caller, "bad/quick", &quick).await;
     console.caller.add_webhook(("good/app", "dockerhub", &receiver.url("/good"))).await;
     for number in 0..REPOSITORIES {
         producer.caller.report(&push(&format!("bad-{number}"), &format!("bad/app-{number}"), "1")).await;
     }
-    wait::until("all of them to be asked at once", async || (asked(&rogues) >= ROGUES * REPOSITORIES).then_some(()))
-        .await;
+    producer.caller.report(&push("bad-quick", "bad/quick", "1")).await;
+    let all_are_open = async || (open(&slow) >= ROGUES * REPOSITORIES).then_some(());
+    wait::until("all answers to be open at once", all_are_open).await;
     good_pushes(&producer.caller).await;
     receiver.wait_for(PUSHES).await;
-    let peak = deliverer.peak_memory();
-    assert!(peak < MEMORY, "{peak} KiB");
-    for rogue in &rogues {
+    assert!(open(&slow) > 0, "the others were not served meanwhile");
+    for rogue in slow.iter().chain(&quick) {
         rogue.left_alone().await;
     }
-    assert!(deliverer.peak_memory() < MEMORY, "{} KiB", deliverer.peak_memory());
+    let peak = deliverer.peak_memory();
+    assert!(peak < MEMORY, "{peak} KiB");
 }
 
-fn asked(rogues: &[Rogue]) -> usize {
-    rogues.iter().map(Rogue::connections).sum()
+fn rogues(count: usize, pause: Duration) -> Vec<Rogue> {
+    (0..count).map(|number| Rogue::start(endless(number, pause))).collect()
+}
+
+async fn add_webhooks(console: &Caller, pattern: &str, rogues: &[Rogue]) {
+    for rogue in rogues {
+        console.add_webhook((pattern, "dockerhub", &format!("http://{}/", rogue.addr()))).await;
+    }
+}
+
+fn open(rogues: &[Rogue]) -> usize {
+    rogues.iter().map(Rogue::open).sum()
 }
 
 async fn good_pushes(producer: &Caller) {
