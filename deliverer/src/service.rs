@@ -164,7 +164,7 @@ impl Service {
         let admin_listen = admin_listen(reader);
         let telemetry = TelemetryConfig::read(reader, "dockbell-deliverer");
         let servers = Servers::require(reader);
-        let (key_file, settings) = (key_file(reader), Settings::read(reader));
+        let (key_file, settings) = (key_file(reader, servers.is_some()), Settings::read(reader));
         Some(Self { admin_listen, telemetry, servers: servers?, key_file, settings })
     }
 

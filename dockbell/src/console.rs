@@ -84,7 +84,7 @@ impl Service {
         let (listen, admin_listen) = (listen(reader), admin_listen(reader));
         let telemetry = TelemetryConfig::read(reader, "dockbell-console");
         let servers = Servers::require(reader);
-        let key_file = key_file(reader);
+        let key_file = key_file(reader, servers.is_some());
         let admin_token = AdminToken::read(reader).map(|token| token.hash().clone());
         if admin_token.is_none() && !reader.is_given("admin_token") {
             reader.reject("admin_token", "is missing: it is what the API asks for");

@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) telemetry: TelemetryConfig,
     /// None where the data folder holds everything.
     pub(crate) servers: Option<Servers>,
-    /// The file of the keys that seal secrets; if none, one in the data folder, and nothing is sealed on servers.
+    /// The file of the keys that seal secrets; if none, one in the data folder; on servers, nothing is sealed.
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) limits: Limits,
     pub(crate) queue_bytes: u64,
@@ -73,6 +73,7 @@ impl AdminToken {
 impl Settings {
     /// Reads everything. What is wrong is noted in `reader`.
     pub(crate) fn read(reader: &mut Reader) -> Self {
+        let servers = Servers::read(reader);
         Self {
             listen: listen(reader),
             admin_listen: admin_listen(reader),
@@ -82,8 +83,8 @@ impl Settings {
             api_url: reader.text("api_url"),
             api_roots: content(reader, "api_ca_file"),
             telemetry: TelemetryConfig::read(reader, "dockbell"),
-            servers: Servers::read(reader),
-            key_file: key_file(reader),
+            key_file: key_file(reader, servers.is_some()),
+            servers,
             limits: Limits::read(reader),
             queue_bytes: reader.count("embedded.queue_bytes", 1 << 30, (1 << 20)..=(1 << 40)),
             producer: dockbell_producer::settings::Settings::read(reader),

@@ -1,11 +1,13 @@
 //! A fleet of our processes on a private broker and store, as an operator runs it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dockbell_backends::keyring::new_key;
 use dockbell_chassis::crypto::http_client;
 use dockbell_chassis::lifecycle::BoxError;
 use dockbell_testkit::rabbitmq::Node;
@@ -37,6 +39,9 @@ impl Fleet {
     /// A fleet on these servers, whose logs go to `folder`.
     pub(crate) fn new(amqp_url: &str, redis_url: &str, folder: &Path) -> Result<Self, BoxError> {
         let path = folder.display().to_string();
+        let keys = folder.join("keys");
+        fs::write(&keys, new_key())?;
+        let keys = keys.display().to_string();
         let environment = [
             ("DOCKBELL_ADMIN_TOKEN", ADMIN_TOKEN),
             ("DOCKBELL_AMQP_URL", amqp_url),
@@ -46,6 +51,7 @@ impl Fleet {
             ("DOCKBELL_LIMITS_INTAKE_PER_TOKEN", "0"),
             ("DOCKBELL_LOG_FORMAT", "json"),
             ("DOCKBELL_REDIS_URL", redis_url),
+            ("DOCKBELL_SECRETS_KEY_FILE", &keys),
             ("DOCKBELL_TARGETS_ALLOW", "127.0.0.0/8"),
             ("TMPDIR", &path),
         ];

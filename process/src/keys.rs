@@ -13,12 +13,26 @@ use crate::command::chain;
 
 /// The setting that names the file.
 pub const KEY_FILE: &str = "secrets.key_file";
+/// The setting that does without one on servers.
+const UNSEALED: &str = "secrets.unsealed";
 /// How often the file is read again, so that a key is changed without a restart.
 const READ_EVERY: Duration = Duration::from_secs(5);
 
-/// The file of keys, if one is named.
-pub fn key_file(reader: &mut Reader) -> Option<PathBuf> {
-    reader.text(KEY_FILE).map(PathBuf::from)
+/// The file of keys, if one is named. Where the store is on servers one must be, unless `secrets.unsealed` says otherwise.
+pub fn key_file(reader: &mut Reader, is_on_servers: bool) -> Option<PathBuf> {
+    let (file, is_unsealed) = (reader.text(KEY_FILE).map(PathBuf::from), reader.flag(UNSEALED, false));
+    if is_unsealed && reader.is_given(KEY_FILE) {
+        reader.reject(UNSEALED, format!("is of no use beside {KEY_FILE}: take one of them out"));
+    } else if is_on_servers && !is_unsealed && !reader.is_given(KEY_FILE) {
+        reader.reject(
+            KEY_FILE,
+            format!(
+                "is missing: the secrets of webhooks are sealed in redis under a key of this file, which `dockbell secrets \
+                 new-key` makes, and which is the same for every process; {UNSEALED} = true keeps them in redis as they are"
+            ),
+        );
+    }
+    file
 }
 
 /// Reads the file again from time to time, until `shutdown`. One that cannot be used is told once, and the keys stay as they

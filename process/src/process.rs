@@ -106,10 +106,10 @@ impl Process {
         StdRng::from_rng(&mut self.rng)
     }
 
-    /// The keys that seal secrets. Their file is followed; without one nothing is sealed, and a warning says so.
+    /// The keys that seal secrets. Their file is followed; without one nothing is sealed, which a warning recalls.
     pub fn open_keys(&self, file: Option<&Path>) -> Result<Arc<Keyring>, ProcessError> {
         let Some(file) = file else {
-            tracing::warn!("the secrets of webhooks are kept in redis as they are: set {KEY_FILE} to have them sealed");
+            tracing::warn!("the secrets of webhooks are kept in redis as they are, because {KEY_FILE} is not set");
             return Ok(Arc::new(Keyring::none()));
         };
         let keys = Arc::new(Keyring::read(file)?);

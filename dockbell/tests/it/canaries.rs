@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use dockbell_backends::keyring::new_key;
 use dockbell_testkit::authority::Authority;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::receiver::{Answer, Receiver};
@@ -80,9 +79,6 @@ pub(crate) async fn no_process_tells_a_secret_and_no_message_carries_one(fleet: 
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url(""));
     let amqp = Node::url_of(AMQP, fleet.node.port(), &fleet.host);
     let fleet = fleet.with("DOCKBELL_AMQP_URL", &amqp);
-    let keys = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(keys.path(), new_key()).unwrap();
-    let fleet = fleet.with("DOCKBELL_SECRETS_KEY_FILE", keys.path().to_str().unwrap());
     let (mut console, mut producer, deliverer) =
         (fleet.console().await, fleet.producer().await, fleet.deliverer().await);
     ADMIN.clone_into(&mut console.caller.admin_token);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dockbell_backends::keyring::new_key;
 use dockbell_testkit::receiver::{Answer, Receiver};
 use dockbell_testkit::wait;
 use serde_json::Value;
@@ -99,6 +100,22 @@ async fn one_server_is_refused_without_the_other() {
     assert_tells(&ended, USAGE, &["amqp.url: is missing", "ingest_token: is missing"]);
 }
 
+/// Whoever has the database would have every secret.
+#[tokio::test]
+async fn a_store_on_servers_is_not_used_without_a_key_that_seals() {
+    let both = || Home::new().with(AMQP.0, AMQP.1).with(REDIS.0, REDIS.1).with("DOCKBELL_ADMIN_TOKEN", "a");
+    let told = ["secrets.key_file: is missing", "`dockbell secrets new-key`", "secrets.unsealed = true"];
+    for command in ["up", "console", "check-config"] {
+        assert_tells(&both().run(&[command]).await, USAGE, &told);
+    }
+    assert_tells(&both().run_program("dockbell-deliverer", &[]).await, USAGE, &told);
+    let unsealed = both().with("DOCKBELL_SECRETS_UNSEALED", "true");
+    assert_eq!(unsealed.run(&["check-config"]).await.code, Some(0));
+    let keys = unsealed.write("keys", &new_key());
+    let ended = unsealed.with("DOCKBELL_SECRETS_KEY_FILE", &keys).run(&["check-config"]).await;
+    assert_tells(&ended, USAGE, &["DOCKBELL_SECRETS_UNSEALED: is of no use beside secrets.key_file"]);
+}
+
 #[tokio::test]
 async fn servers_that_are_set_wrong_are_told_without_their_passwords() {
     let both = || Home::new().with(AMQP.0, AMQP.1).with(REDIS.0, REDIS.1);
@@ -137,6 +154,9 @@ names = { registry = "pushes" }
 [redis]
 url = "redis://127.0.0.1:1"
 
+[secrets]
+unsealed = true
+
 [window]
 quiet = "2s"
 
@@ -154,7 +174,9 @@ queue_bytes = 1_048_576
         let process = home.start_program(program, &[arguments, &["--config", &file]].concat());
         process.addresses().await;
         let began = Instant::now();
-        process.stop_well().await;
+        let ended = process.stop_well().await;
+        let is_warned = ended.stderr.contains("kept in redis as they are");
+        assert_eq!(is_warned, program != "dockbell-producer", "{program}: {}", ended.stderr);
         assert!(began.elapsed() < END, "{program} waits for servers that are away");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use dockbell_backends::keyring::new_key;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::redis::RedisServer;
 use dockbell_testkit::wait;
@@ -32,11 +33,14 @@ impl<'node> Fleet<'node> {
     /// A fleet without processes.
     pub(crate) async fn new(node: &'node Node) -> Self {
         let (redis, host) = (RedisServer::start().await, node.virtual_host().await);
-        let home = Home::new()
+        let home = Home::new();
+        let keys = home.write("keys", &new_key());
+        let home = home
             .with("DOCKBELL_AMQP_URL", &Node::url(node.port(), &host))
             .with("DOCKBELL_REDIS_URL", &redis.url())
             .with("DOCKBELL_ADMIN_TOKEN", ADMIN_TOKEN)
-            .with("DOCKBELL_INGEST_TOKEN", INGEST_TOKEN);
+            .with("DOCKBELL_INGEST_TOKEN", INGEST_TOKEN)
+            .with("DOCKBELL_SECRETS_KEY_FILE", &keys);
         Self { node, redis, host, home }
     }
 
