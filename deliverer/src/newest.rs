@@ -7,7 +7,7 @@ use dockbell_proto::order::Order;
 /// `newest` holds, in the same order, the latest that the receiver has or is owed of each tag.
 pub fn superseded_by(changes: &[Change], newest: &[Option<Order>]) -> Option<Order> {
     let later = |(place, change): (usize, &Change)| -> Option<&Order> {
-        newest.get(place)?.as_ref().filter(|order| **order > change.order)
+        newest.get(place)?.as_ref().filter(|order| order.supersedes(&change.order))
     };
     let all: Option<Vec<&Order>> = changes.iter().enumerate().map(later).collect();
     all?.into_iter().max().cloned()
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     fn order(after_us: u64) -> Order {
-        Order::new(moment() + Duration::from_micros(after_us), EventId::parse("e").unwrap())
+        Order::new(moment() + Duration::from_micros(after_us), EventId::parse(&format!("e-{after_us}")).unwrap())
     }
 
     fn changes(orders: &[u64]) -> Vec<Change> {
@@ -38,6 +38,14 @@ mod tests {
         {
             assert_eq!(superseded_by(&changes(&[7]), &[newest.map(order)]), expected.map(order), "{newest:?}");
         }
+    }
+
+    /// Its copies have one delivery id: if one of them ended as superseded, the other would never be sent.
+    #[test]
+    fn an_event_that_was_reported_twice_is_not_superseded_by_its_copy() {
+        let copy = Order::new(moment() + Duration::from_micros(8), order(7).event().clone());
+        assert_eq!(superseded_by(&changes(&[7]), &[Some(copy.clone())]), None);
+        assert_eq!(superseded_by(&changes(&[7, 5]), &[Some(copy), Some(order(9))]), None);
     }
 
     #[test]

@@ -29,6 +29,12 @@ impl Order {
         i64::try_from(self.at_us).ok().and_then(|at| Timestamp::from_microsecond(at).ok()).unwrap_or(Timestamp::MAX)
     }
 
+    /// Whether what has this order takes the place of what has the other one. An event that was reported twice has two
+    /// orders, and takes nobody's place by the second: what is owed of it has one id, and one end.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        self > other && self.event != other.event
+    }
+
     /// The event whose place this is.
     pub fn event(&self) -> &EventId {
         &self.event
@@ -79,6 +85,13 @@ mod tests {
             prop_assert_eq!(&Order::try_from(first.to_string()).unwrap(), &first);
             prop_assert_eq!(first.at().as_microsecond(), a);
         }
+    }
+
+    #[test]
+    fn an_event_that_was_reported_twice_does_not_supersede_itself() {
+        let order = |at, id: &str| Order::new(Timestamp::from_second(at).unwrap(), EventId::parse(id).unwrap());
+        assert!(order(2, "b").supersedes(&order(1, "a")) && !order(1, "a").supersedes(&order(2, "b")));
+        assert!(!order(2, "a").supersedes(&order(1, "a")) && !order(1, "a").supersedes(&order(1, "a")));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn later(file: &Connection, delivery: &Delivery, now: i64) -> rusqlit
     let tags: Vec<Tag> = content.changes.iter().map(|change| change.tag.clone()).collect();
     let found = of(file, &delivery.webhook, (&content.registry, &content.repository), &tags, now)?;
     let later = |(change, newest): (&dockbell_proto::batch::Change, Option<Order>)| {
-        newest.filter(|newest| *newest > change.order)
+        newest.filter(|newest| newest.supersedes(&change.order))
     };
     let later: Option<Vec<Order>> = content.changes.iter().zip(found).map(later).collect();
     Ok(later.and_then(|orders| orders.into_iter().max()))

@@ -71,7 +71,7 @@ impl Telling<'_> {
         let mut is_known = false;
         for (change, kept) in self.delivery.content.changes.iter().zip(found) {
             let Some(kept) = kept.as_ref().filter(|kept| kept.as_of == self.as_of) else { return News::New };
-            if kept.order > change.order {
+            if kept.order.supersedes(&change.order) {
                 latest = latest.max(Some(&kept.order));
             } else if kept.digest.is_some() && kept.digest == change.digest && kept.sure_from <= self.now {
                 is_known = true;
@@ -87,7 +87,8 @@ impl Telling<'_> {
 
     /// From when the digest of this change will be sure, once it is told: at once, unless another one may be under way.
     fn sure_after(&self, kept: Option<&Kept>, change: &Change) -> i64 {
-        let is_another = |kept: &Kept| kept.as_of != self.as_of || kept.digest.is_none() && kept.order != change.order;
+        let is_other_event = |kept: &Kept| kept.order.event() != change.order.event();
+        let is_another = |kept: &Kept| kept.as_of != self.as_of || kept.digest.is_none() && is_other_event(kept);
         if kept.is_some_and(is_another) { self.unsure() } else { 0 }
     }
 

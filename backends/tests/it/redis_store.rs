@@ -307,6 +307,11 @@ async fn what_is_older_than_what_was_told_or_withheld_is_old() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_reported_twice_is_new_until_it_was_told() {
+    told::what_was_reported_twice_is_new_until_it_was_told(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_told_after_a_later_one_leaves_nothing_known() {
     told::what_is_told_after_a_later_one_leaves_nothing_known(&mut RedisStores::open().await).await;
 }
@@ -334,6 +339,11 @@ async fn while_two_may_be_under_way_at_once_nothing_is_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_told_before_a_webhook_was_changed_is_not_known() {
     told::what_was_told_before_a_webhook_was_changed_is_not_known(&mut RedisStores::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_was_reported_twice_does_not_take_its_own_place() {
+    parking::an_event_that_was_reported_twice_does_not_take_its_own_place(&mut RedisStores::open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

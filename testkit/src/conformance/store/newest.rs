@@ -27,6 +27,15 @@ pub(super) fn order(after: u64) -> Order {
     Order::new(sample::moment() + Duration::from_secs(after), EventId::parse(&format!("e{after}")).expect("an id"))
 }
 
+/// The same, reported `later` seconds later once more: another order of the same events, and the same id.
+pub(super) fn repeated(delivery: &Delivery, later: u64) -> Delivery {
+    let mut content = Batch::clone(&delivery.content);
+    for change in &mut content.changes {
+        change.order = Order::new(change.order.at() + Duration::from_secs(later), change.order.event().clone());
+    }
+    Delivery { content: Arc::new(content), ..delivery.clone() }
+}
+
 pub(super) async fn newest(store: &Arc<dyn Store>, webhook: &Webhook, tags: &[&str]) -> Vec<Option<Order>> {
     let content = sample::batch("any", "team/app", &["any"]);
     let tags: Vec<Tag> = tags.iter().map(|tag| Tag::parse(tag).expect("a tag")).collect();

@@ -11,7 +11,7 @@ use dockbell_proto::outcome::{DeliveryState, Verdict};
 use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
 
-use super::newest::{newest, order, owed};
+use super::newest::{newest, order, owed, repeated};
 use super::{StoreHarness, delivered, delivery, failed, given_up, record, superseded, webhook};
 
 /// A delivery that waits for a minute from `at` on.
@@ -122,6 +122,19 @@ pub async fn what_has_later_changes_is_not_parked(harness: &mut dyn StoreHarness
     assert_eq!(waiting_after(&other, &parking(&asked_for, now)).await, 2);
     assert_eq!(newest(&other, &owner, &["latest"]).await, [Some(order(20))]);
     assert_eq!(waiting_after(&other, &parking(&later, now)).await, 2, "the newest is not superseded by itself");
+}
+
+/// Both copies have one id: were the first ended because the second waits, neither would be sent.
+pub async fn an_event_that_was_reported_twice_does_not_take_its_own_place(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let (owner, now) = (webhook(&store, 1).await, harness.now());
+    let first = owed(&owner, &["1.0", "latest"], 10);
+    assert_eq!(waiting_after(&store, &parking(&repeated(&first, 5), now)).await, 1);
+    assert_eq!(waiting_after(&other, &parking(&first, now)).await, 1, "it waits as the one that it is");
+    record(&store, &delivered(&owed(&owner, &["1.0"], 20), now)).await;
+    assert_eq!(waiting_after(&other, &parking(&first, now)).await, 1, "of its other tag it is the newest");
+    record(&store, &delivered(&owed(&owner, &["latest"], 30), now)).await;
+    assert_eq!(park(&other, &parking(&first, now)).await, Parked::Superseded { by: order(30) });
 }
 
 /// It may never be sent, and the older one be what the receiver ends with.

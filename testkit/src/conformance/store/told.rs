@@ -9,7 +9,7 @@ use dockbell_proto::delivery::Delivery;
 use dockbell_proto::names::Digest;
 use dockbell_proto::webhook::Webhook;
 
-use super::newest::{order, owed};
+use super::newest::{order, owed, repeated};
 use super::{StoreHarness, webhook};
 use crate::sample;
 
@@ -67,6 +67,18 @@ pub async fn what_is_older_than_what_was_told_or_withheld_is_old(harness: &mut d
         store.claim_news(&pushed(&owner, &["latest"], 10, 1), sample::moment()).await,
         Ok(News::Old { by: order(40) })
     );
+}
+
+/// Neither of its copies may end because of the other: they have one id.
+pub async fn what_was_reported_twice_is_new_until_it_was_told(harness: &mut dyn StoreHarness) {
+    let (store, other) = harness.stores();
+    let owner = webhook(&store, 1).await;
+    let first = pushed(&owner, &["latest"], 10, 1);
+    let second = repeated(&first, 5);
+    assert_eq!(store.claim_news(&second, sample::moment()).await, Ok(News::New));
+    assert_eq!(other.claim_news(&first, sample::moment()).await, Ok(News::New));
+    told(&store, &second).await;
+    assert_eq!(other.claim_news(&first, sample::moment()).await, Ok(News::Known));
 }
 
 /// Nobody knows which of two that were under way at once the receiver took last.
