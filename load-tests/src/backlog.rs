@@ -1,10 +1,13 @@
-//! Puts a backlog of waiting deliveries of one webhook straight on the bus.
+//! Puts a backlog straight on the bus.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockbell_backends::amqp::{Amqp, AmqpConfig, AmqpOptions};
 use dockbell_backends::bus::{Bus, Outgoing, Queue};
 use dockbell_chassis::lifecycle::BoxError;
+use dockbell_proto::batch::Batch;
 use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::message::Message;
@@ -14,12 +17,16 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
 
-use crate::sink;
+use crate::program::until;
+use crate::{flood, sink};
 
 /// Publishers at once: enough to fill the adapter's pipeline.
 const PUBLISHERS: usize = 500;
 /// The name of this process on the bus follows from it, which need not be unforeseeable.
 const SEED: u64 = 1;
+/// Longer than a run takes.
+const AHEAD: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Publishes `count` deliveries to `webhook` about pushes to `repository`, as if they came from their first batches
 /// now. Returns once the broker has confirmed all of them.
@@ -28,15 +35,80 @@ pub(crate) async fn publish(
     (webhook, repository): (&str, &str),
     (count, run): (usize, &str),
 ) -> Result<(), BoxError> {
-    let config = AmqpConfig::new(&[Secret::new(url)], AmqpOptions::default())?;
-    let bus = Arc::new(Amqp::start(config, Arc::new(SystemClock), StdRng::seed_from_u64(SEED)));
+    let webhook: WebhookId = serde_json::from_value(webhook.into())?;
+    let (repository, run) = (repository.to_owned(), run.to_owned());
+    let message = move |event| delivery(&webhook, &repository, &sink::tag(event, &run));
+    publish_all((url, NonZeroU16::MIN), Queue::Redeliveries, count, message).await
+}
+
+/// Publishes `count` batches of one change each, dealt to as many repositories in turn.
+pub(crate) async fn publish_batches(
+    (url, shards): (&str, NonZeroU16),
+    repositories: usize,
+    (count, run): (usize, &str),
+) -> Result<(), BoxError> {
+    let run = run.to_owned();
+    let batch = move |event: usize| {
+        let (tag, repository) = (sink::tag(event, &run), flood::name(event % repositories));
+        Outgoing::carrying(&Message::Batch(fresh_batch(&tag, &repository, &[&tag])))
+    };
+    publish_all((url, shards), Queue::Deliveries, count, batch).await
+}
+
+/// A batch that is fresh whenever it is consumed: what comes late may have come before, and is asked for.
+pub(crate) fn fresh_batch(id: &str, repository: &str, tags: &[&str]) -> Batch {
+    let (opened_at, closed_at) = (SystemClock.now(), SystemClock.now() + AHEAD);
+    Batch { opened_at, closed_at, ..sample::batch(id, repository, tags) }
+}
+
+/// Publishes `count` events, `together` of each repository after one another.
+pub(crate) async fn publish_events(
+    url: &str,
+    (repositories, together): (usize, usize),
+    (count, run): (usize, &str),
+) -> Result<(), BoxError> {
+    let run = run.to_owned();
+    let message = move |event: usize| {
+        let (tag, repository) = (sink::tag(event, &run), flood::name(event / together % repositories));
+        let event = sample::event(&tag, &repository, Some(&tag), 0);
+        Outgoing {
+            id: tag,
+            key: format!("hub.test/{repository}"),
+            headers: vec![("dockbell-source".to_owned(), "registry".to_owned())],
+            body: serde_json::to_vec(&event).unwrap_or_default().into(),
+            maybe_repeated: false,
+        }
+    };
+    publish_all((url, NonZeroU16::MIN), Queue::Events, count, message).await
+}
+
+/// Has the exchanges and queues made. Returns once they are there.
+pub(crate) async fn declare(url: &str) -> Result<(), BoxError> {
+    let bus = connect(url, NonZeroU16::MIN)?;
+    until("the queues to be made", PATIENCE, || async { bus.depth(Queue::Deliveries).await.ok() }).await?;
+    bus.close().await;
+    Ok(())
+}
+
+fn connect(url: &str, shards: NonZeroU16) -> Result<Arc<Amqp>, BoxError> {
+    let config = AmqpConfig::new(&[Secret::new(url)], AmqpOptions { shards, ..AmqpOptions::default() })?;
+    Ok(Arc::new(Amqp::start(config, Arc::new(SystemClock), StdRng::seed_from_u64(SEED))))
+}
+
+/// Publishes them roughly in their order.
+async fn publish_all(
+    (url, shards): (&str, NonZeroU16),
+    queue: Queue,
+    count: usize,
+    message: impl Fn(usize) -> Outgoing + Send + Sync + 'static,
+) -> Result<(), BoxError> {
+    let (bus, message) = (connect(url, shards)?, Arc::new(message));
     let mut publishing = JoinSet::new();
     for first in 0..PUBLISHERS {
-        let (bus, repository, run) = (Arc::clone(&bus), repository.to_owned(), run.to_owned());
-        let webhook: WebhookId = serde_json::from_value(webhook.into())?;
+        let (bus, message) = (Arc::clone(&bus), Arc::clone(&message));
         publishing.spawn(async move {
             for event in (first..count).step_by(PUBLISHERS) {
-                until_published(&bus, delivery(&webhook, &repository, &sink::tag(event, &run))).await;
+                until_published(&bus, queue, message(event)).await;
             }
         });
     }
@@ -55,7 +127,7 @@ fn delivery(webhook: &WebhookId, repository: &str, tag: &str) -> Outgoing {
 }
 
 /// The bus connects in the background, so the first publishes may come too early.
-async fn until_published(bus: &Amqp, message: Outgoing) {
-    let publish = |message| bus.publish(Queue::Redeliveries, message);
+async fn until_published(bus: &Amqp, queue: Queue, message: Outgoing) {
+    let publish = |message| bus.publish(queue, message);
     dockbell_backends::repeat::until_published(message, publish, |_, _| ()).await;
 }

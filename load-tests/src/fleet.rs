@@ -36,7 +36,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet on these servers, whose logs go to `folder`.
+    /// A fleet on these servers, whose logs go to `folder`. Empty URLs are as none.
     pub(crate) fn new(amqp_url: &str, redis_url: &str, folder: &Path) -> Result<Self, BoxError> {
         let path = folder.display().to_string();
         let keys = folder.join("keys");
@@ -75,6 +75,11 @@ impl Fleet {
 
     pub(crate) async fn console(&self) -> Result<Program, BoxError> {
         self.start("dockbell", &[&["console"][..], &ANY_PORTS].concat()).await
+    }
+
+    /// Everything in one process, on a data folder.
+    pub(crate) async fn up(&self) -> Result<Program, BoxError> {
+        self.start("dockbell", &[&["up", "--data", "data"][..], &ANY_PORTS].concat()).await
     }
 
     async fn start(&self, program: &str, arguments: &[&str]) -> Result<Program, BoxError> {

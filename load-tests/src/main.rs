@@ -2,11 +2,16 @@
 
 mod arrivals;
 mod backlog;
+mod bench;
 mod ceiling;
 mod cost;
 mod fleet;
 mod flood;
+mod goals;
+mod hot;
+mod instructions;
 mod isolation;
+mod naked;
 mod parked;
 mod plan;
 mod program;
@@ -14,8 +19,11 @@ mod ratio;
 mod report;
 mod sink;
 mod soak;
+mod steady;
+mod tally;
 mod transport;
 mod trial;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,19 +53,37 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Scenario {
+    /// What each part makes of what the machine can do, beside what is promised
+    Bench(bench::Bench),
     /// What webhooks that hang do to their neighbours
     Isolation(isolation::Isolation),
     /// What a webhook with very many waiting deliveries costs, and whether it gets them
     Parked(parked::Parked),
+    /// What a steady load does to a fleet, on private servers or on given ones
+    Steady(steady::Steady),
     /// Whether anything is lost while all kinds of faults come at random
     Soak(soak::Soak),
+    /// What the way of a push and that of a batch cost in instructions and allocations; starts no fleet
+    Instructions(instructions::Instructions),
+    /// Works without what makes ours reliable, for ours to be measured against
+    #[command(hide = true, subcommand)]
+    Naked(naked::Naked),
+    /// Goes these ways over and over, for whoever counts
+    #[command(hide = true)]
+    Hot(hot::Hot),
     /// How many attempts the way out makes, beside a client of a well-known library; starts no fleet
     Transport(transport::TransportCost),
 }
 
 fn main() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let played = runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(play(Cli::parse())));
+    let cli = Cli::parse();
+    let mut builder = match &cli.scenario {
+        // The same instructions every time.
+        Scenario::Hot(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(2).enable_all().build();
+    let played = runtime.map_err(BoxError::from).and_then(|runtime| runtime.block_on(play(cli)));
     match played {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -75,11 +101,16 @@ async fn play(Cli { scenario, logs, variables }: Cli) -> Result<bool, BoxError> 
     let folder = logs.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(folder)?;
     match scenario {
+        Scenario::Bench(bench) => on_ground(folder, &variables, async |ground| bench.run(ground).await).await,
+        Scenario::Naked(naked) => naked.run().await.map(|()| true),
         Scenario::Isolation(isolation) => {
             on_ground(folder, &variables, async |ground| isolation.run(ground).await).await
         }
         Scenario::Parked(parked) => on_ground(folder, &variables, async |ground| parked.run(ground).await).await,
+        Scenario::Steady(steady) => steady.run(folder, &variables).await,
         Scenario::Soak(soak) => soak.run(folder, &variables).await,
+        Scenario::Instructions(instructions) => instructions.run(folder).await,
+        Scenario::Hot(hot) => hot.run(folder).await.map(|()| true),
         Scenario::Transport(cost) => cost.run().await,
     }
 }

@@ -275,7 +275,7 @@ pub(crate) fn tag(event: usize, run: &str) -> String {
 }
 
 /// The events of a run that a body in Docker Hub's format, or any that has members `tag`, tells.
-fn events(body: &[u8], run: &str) -> Vec<usize> {
+pub(crate) fn events(body: &[u8], run: &str) -> Vec<usize> {
     let text = String::from_utf8_lossy(body);
     let tags = text.split("\"tag\":\"").skip(1).filter_map(|rest| rest.split('"').next());
     let event = |tag: &str| tag.strip_prefix(TAG)?.strip_suffix(run)?.strip_suffix('.')?.parse().ok();

@@ -15,7 +15,11 @@ use dockbell_proto::clock::SystemClock;
 use dockbell_proto::outcome::Outcome;
 use dockbell_proto::target::TargetUrl;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -95,6 +99,34 @@ impl TransportCost {
         }
         Ok(f64::from(accepted) / began.elapsed().as_secs_f64())
     }
+}
+
+/// How many POSTs per second the receivers answer to the leanest client there is.
+pub(crate) async fn sink_alone(sink: &Sink) -> Result<f64, BoxError> {
+    const AT_ONCE: usize = 64;
+    const LENGTH: Duration = Duration::from_secs(3);
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    sink.tell(Vec::new());
+    let (began, mut workers) = (Instant::now(), JoinSet::new());
+    for worker in 0..AT_ONCE {
+        let (client, url) = (client.clone(), sink.url(worker).parse::<Uri>()?);
+        workers.spawn(async move {
+            let mut answered = 0_u32;
+            while began.elapsed() < LENGTH {
+                let request = Request::post(url.clone()).body(Full::from(Bytes::from_static(&BODY)))?;
+                client.request(request).await?.into_body().collect().await?;
+                answered += 1;
+            }
+            Ok::<_, BoxError>(answered)
+        });
+    }
+    let mut answered = 0;
+    while let Some(worker) = workers.join_next().await {
+        answered += worker??;
+    }
+    Ok(f64::from(answered) / began.elapsed().as_secs_f64())
 }
 
 async fn by_transport(transport: Arc<Transport>, url: TargetUrl) -> bool {

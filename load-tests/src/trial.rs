@@ -18,7 +18,7 @@ use crate::program::Program;
 use crate::sink::{Behaviour, Sink};
 
 /// One POST per event, and a small one.
-pub(crate) const FORMAT: &str = "dockerhub";
+const FORMAT: &str = "dockerhub";
 /// Small windows, so that what is measured is not them, and the same for all that is compared.
 pub(crate) const WINDOWS: [(&str, &str); 2] = [("DOCKBELL_WINDOW_QUIET", "20ms"), ("DOCKBELL_WINDOW_MAX_WAIT", "50ms")];
 const DELIVERERS: usize = 2;
@@ -52,6 +52,13 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
+    /// Starts one more deliverer.
+    pub(crate) async fn add_deliverer(&mut self) -> Result<&Program, BoxError> {
+        let deliverer = self.fleet.deliverer().await?;
+        self.deliverers.push(deliverer);
+        self.deliverers.last().ok_or_else(|| "it was pushed a moment ago".into())
+    }
+
     /// How many deliveries wait for a webhook, as its page says.
     pub(crate) async fn waiting(&self, webhook: &str) -> Result<u64, BoxError> {
         let path = format!("webhooks/{webhook}");
@@ -59,6 +66,17 @@ impl Crew {
         let waiting = shown.pointer("/health/waiting").and_then(serde_json::Value::as_u64);
         waiting.ok_or_else(|| "a webhook does not show how many deliveries wait for it".into())
     }
+}
+
+/// What a fleet is made of, besides its console and producer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Make<'a> {
+    /// Each has one webhook, which accepts.
+    pub(crate) repositories: usize,
+    /// What the webhooks get.
+    pub(crate) format: &'a str,
+    pub(crate) deliverers: usize,
+    pub(crate) variables: &'a [(&'a str, &'a str)],
 }
 
 /// What a run left.
@@ -76,26 +94,32 @@ impl Ground<'_> {
         repositories: usize,
         variables: &[(&str, &str)],
     ) -> Result<Crew, BoxError> {
+        self.crew_of(name, Make { repositories, format: FORMAT, deliverers: DELIVERERS, variables }).await
+    }
+
+    /// A fleet that is made like this.
+    pub(crate) async fn crew_of(&self, name: &str, make: Make<'_>) -> Result<Crew, BoxError> {
         self.redis.run(&["FLUSHALL"]).await;
         let host = self.node.virtual_host().await;
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let mut fleet = Fleet::new(&amqp_url(self.node, &host), &self.redis.url(), &folder)?;
         fleet.set(WINDOWS);
-        fleet.set(variables.iter().copied());
+        fleet.set(make.variables.iter().copied());
         fleet.set(self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let console = fleet.console().await?;
         fleet.until_ready(&console).await?;
         self.sink.behave(Vec::new());
         let mut webhooks = Vec::new();
-        for number in 0..repositories {
+        for number in 0..make.repositories {
             let repository = flood::name(number);
-            let (id, _) = fleet.add_webhook(console.address()?, (&repository, FORMAT, &self.sink.url(number))).await?;
+            let (id, _) =
+                fleet.add_webhook(console.address()?, (&repository, make.format, &self.sink.url(number))).await?;
             webhooks.push(id);
         }
         let producer = fleet.producer().await?;
         let mut deliverers = Vec::new();
-        for _ in 0..DELIVERERS {
+        for _ in 0..make.deliverers {
             deliverers.push(fleet.deliverer().await?);
         }
         for program in deliverers.iter().chain([&producer]) {
@@ -119,11 +143,22 @@ impl Ground<'_> {
     pub(crate) async fn play(
         &self,
         crew: &Crew,
+        run: (&str, Plan),
+        receivers: (Vec<Behaviour>, &[(&str, &Arc<Arrivals>)]),
+        counts: impl Fn(usize) -> bool,
+    ) -> Result<Outcome, BoxError> {
+        self.play_on(&crew.host, run, receivers, counts).await
+    }
+
+    /// The same for whoever works on this virtual host.
+    pub(crate) async fn play_on(
+        &self,
+        host: &str,
         (run, plan): (&str, Plan),
         (behaviours, others): (Vec<Behaviour>, &[(&str, &Arc<Arrivals>)]),
         counts: impl Fn(usize) -> bool,
     ) -> Result<Outcome, BoxError> {
-        let flood = Flood::connect(&amqp_url(self.node, &crew.host)).await?;
+        let flood = Flood::connect(&amqp_url(self.node, host)).await?;
         let start = Instant::now() + HEAD_START;
         let arrivals = Arc::new(Arrivals::new(plan, start));
         self.sink.behave(behaviours);

@@ -17,7 +17,7 @@ const MAY_KNOW: [(&str, &[&str]); 10] = [
     ("console", &["proto", "backends", "chassis"]),
     ("dockbell", &["proto", "backends", "chassis", "process", "producer", "deliverer", "console"]),
     ("testkit", &["proto", "backends"]),
-    ("load-tests", &["proto", "backends", "chassis", "deliverer", "testkit"]),
+    ("load-tests", &["proto", "backends", "chassis", "producer", "deliverer", "testkit"]),
 ];
 /// Who may use what is not ours. The chassis sends telemetry with reqwest.
 const MAY_USE: [(&str, &[&str]); 7] = [

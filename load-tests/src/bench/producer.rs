@@ -1,0 +1,119 @@
+//! A producer that empties a queue, beside one that only consumes, counts, publishes and acknowledges.
+
+use std::sync::Arc;
+
+use dockbell_chassis::lifecycle::BoxError;
+use futures_util::StreamExt as _;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::run::{Bare, Measured, watch};
+use crate::backlog;
+use crate::fleet::{Fleet, amqp_url};
+use crate::sink::events;
+use crate::tally::Tally;
+use crate::trial::{Ground, WINDOWS};
+
+const EVENTS: &str = "dockbell.events.v1.00";
+const BATCHES: &str = "dockbell.deliveries.v1.00";
+/// Where batches are published.
+const EXCHANGE: &str = "dockbell.deliveries";
+const SHARD: &str = "00";
+/// As ours has it by default.
+const PREFETCH: u16 = 20_000;
+
+/// What a producer is given to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) events: usize,
+    pub(crate) repositories: usize,
+    /// Events of a repository that come one after the other, and make a batch.
+    pub(crate) together: usize,
+}
+
+/// Ours.
+pub(crate) async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+    let host = ground.node.virtual_host().await;
+    let url = amqp_url(ground.node, &host);
+    let folder = ground.folder.join(name);
+    std::fs::create_dir_all(&folder)?;
+    let mut fleet = Fleet::new(&url, &ground.redis.url(), &folder)?;
+    fleet.set(WINDOWS);
+    let together = load.together.to_string();
+    fleet.set([("DOCKBELL_WINDOW_MAX_EVENTS", together.as_str())]);
+    fleet.set(ground.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    publish(&url, name, load).await?;
+    let (tally, counting) = count(&url, name, load, {
+        let run = name.to_owned();
+        move |batch: &[u8], _| events(batch, &run)
+    })
+    .await?;
+    let producer = fleet.producer().await?;
+    let measured = watch(&tally, &[producer.id().ok_or("the producer has ended")?], 1.0).await?;
+    drop(counting);
+    producer.kill().await?;
+    ground.node.remove_virtual_host(&host).await;
+    Ok(measured)
+}
+
+/// The same without windows.
+pub(crate) async fn naked(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+    let host = ground.node.virtual_host().await;
+    let url = amqp_url(ground.node, &host);
+    publish(&url, name, load).await?;
+    // A batch of it stands for as many events, whichever they were.
+    let stands_for = move |_: &[u8], number: usize| (number * load.together..(number + 1) * load.together).collect();
+    let (tally, counting) = count(&url, name, load, stands_for).await?;
+    let bare = start(&url, load.together)?;
+    let measured = watch(&tally, &[bare.id()?], 1.0).await?;
+    drop(counting);
+    bare.kill().await?;
+    ground.node.remove_virtual_host(&host).await;
+    Ok(measured)
+}
+
+/// Starts one that publishes one of so many events.
+pub(crate) fn start(url: &str, together: usize) -> Result<Bare, BoxError> {
+    Bare::start(&[
+        "producer".to_owned(),
+        format!("--amqp-url={url}"),
+        format!("--queue={EVENTS}"),
+        format!("--prefetch={PREFETCH}"),
+        format!("--every={together}"),
+        format!("--exchange={EXCHANGE}"),
+        format!("--key={SHARD}"),
+    ])
+}
+
+async fn publish(url: &str, name: &str, load: Load) -> Result<(), BoxError> {
+    backlog::publish_events(url, (load.repositories, load.together), (load.events, name)).await
+}
+
+/// Notes the events of every batch that is published, which `told` says of its body and its number.
+async fn count(
+    url: &str,
+    name: &str,
+    load: Load,
+    told: impl Fn(&[u8], usize) -> Vec<usize> + Send + 'static,
+) -> Result<(Arc<Tally>, JoinSet<()>), BoxError> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+    let mut batches = channel.basic_consume(BATCHES.into(), "count".into(), options, FieldTable::default()).await?;
+    let tally = Arc::new(Tally::new(name, load.events));
+    let (noted, mut counting) = (Arc::clone(&tally), JoinSet::new());
+    counting.spawn(async move {
+        let (_connection, mut number) = (connection, 0);
+        while let Some(Ok(batch)) = batches.next().await {
+            let now = Instant::now();
+            for event in told(&batch.data, number) {
+                noted.note_event(event, now);
+            }
+            number += 1;
+        }
+    });
+    Ok((tally, counting))
+}
