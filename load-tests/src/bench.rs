@@ -11,7 +11,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use dockbell_chassis::lifecycle::BoxError;
 use tokio::time::Instant;
 
@@ -44,12 +44,22 @@ pub(crate) struct Bench {
     /// Whether a missed goal makes the exit code 1
     #[arg(long)]
     strict: bool,
-    /// What is measured, of deliverer, producer, latency, embedded, scaling [default: all]
+    /// What is measured; may be given several times [default: all]
     #[arg(long = "only", value_name = "PART")]
-    only: Vec<String>,
+    only: Vec<Part>,
     /// Where report.json and report.html go
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     report: PathBuf,
+}
+
+/// A part of what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Deliverer,
+    Producer,
+    Latency,
+    Embedded,
+    Scaling,
 }
 
 /// What is gathered.
@@ -78,27 +88,27 @@ impl Bench {
     }
 
     async fn pass(&self, ground: &Ground<'_>, results: &mut Results) -> Result<(), BoxError> {
-        if self.wants("deliverer") {
+        if self.wants(Part::Deliverer) {
             sink_alone(ground, results).await?;
             one_deliverer(ground, results).await?;
         }
-        if self.wants("producer") {
+        if self.wants(Part::Producer) {
             a_producer(ground, results).await?;
         }
-        if self.wants("latency") {
+        if self.wants(Part::Latency) {
             added_latency(ground, results).await?;
         }
-        if self.wants("embedded") {
+        if self.wants(Part::Embedded) {
             one_process(ground, results).await?;
         }
-        if self.wants("scaling") {
+        if self.wants(Part::Scaling) {
             more_deliverers(ground, results).await?;
         }
         Ok(())
     }
 
-    fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
     }
 }
 
