@@ -39,7 +39,7 @@ scripts! {
     tell: "guard" "tell";
     newest: "guard" "newest";
     record: "guard" "drop" "health" "count" "keep" "enter" "record";
-    park: "guard" "drop" "health" "enter" "park";
+    park: "guard" "drop" "health" "enter" "order" "park";
     forget: "guard" "drop" "forget";
     revive: "guard" "revive";
     history: "guard" "history";
@@ -51,7 +51,7 @@ scripts! {
     note: "guard" "note";
     audit: "guard" "audit";
     keep_callback: "guard" "keep_callback";
-    claim_news: "guard" "told" "claim_news";
+    claim_news: "guard" "told" "order" "claim_news";
     keep_told: "guard" "told" "keep_told";
 }
 

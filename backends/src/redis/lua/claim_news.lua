@@ -1,10 +1,5 @@
 -- Says what a delivery is to a receiver that wants changes alone: `new`, `known`, or the order that makes it old; and takes
 -- note of it. KEYS and ARGV: as `told` says.
--- Behind the 20 digits of the time and the hyphen stands the event: reported twice, it takes nobody's place.
-local function is_of_another_event(order, other)
-  return string.sub(order, 21) ~= string.sub(other, 21)
-end
-
 local latest, is_known, is_new = nil, false, a.is_asked
 local found = {}
 for place, tag in ipairs(a.tags) do
@@ -12,7 +7,7 @@ for place, tag in ipairs(a.tags) do
   found[place] = kept or {}
   if not kept or not kept.is_current then
     is_new = true
-  elseif kept.order > tag[2] and is_of_another_event(kept.order, tag[2]) then
+  elseif supersedes(kept.order, tag[2]) then
     if not latest or kept.order > latest then
       latest = kept.order
     end

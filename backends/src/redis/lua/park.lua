@@ -6,11 +6,6 @@
 -- Microseconds.
 local DAY = 24 * 60 * 60 * 1000000
 
--- Behind the 20 digits of the time and the hyphen stands the event: reported twice, it takes nobody's place.
-local function is_of_another_event(order, other)
-  return string.sub(order, 21) ~= string.sub(other, 21)
-end
-
 -- The latest of the orders that took the place of the delivery; none if it is the newest of any of its tags.
 local function successor()
   local by = nil
@@ -18,11 +13,11 @@ local function successor()
     local latest = nil
     for _, standing in ipairs({ ' accepted', ' waits' }) do
       local order = kept_order(pair[1] .. standing)
-      if order and order > (latest or pair[2]) then
+      if order and (not latest or order > latest) then
         latest = order
       end
     end
-    if not latest or not is_of_another_event(latest, pair[2]) then
+    if not latest or not supersedes(latest, pair[2]) then
       return nil
     end
     by = by and by > latest and by or latest
