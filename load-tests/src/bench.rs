@@ -22,7 +22,7 @@ use crate::goals::{Figures, Goal};
 use crate::report::say;
 use crate::sink::Behaviour;
 use crate::transport;
-use crate::trial::Ground;
+use crate::trial::{Ground, QUIET};
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// What receivers of the scaling runs take, and what a deliverer of them may have under way.
@@ -187,7 +187,7 @@ async fn added_latency(ground: &Ground<'_>, results: &mut Results) -> Result<(),
     let naked = latency::naked(ground, &name, (RATE, LENGTH)).await?;
     let name = results.name("latency-");
     let ours = latency::ours(ground, &name, (RATE, LENGTH)).await?;
-    let added = |of: fn(&Summary) -> Duration| ms(of(&ours)) - ms(latency::QUIET) - ms(of(&naked));
+    let added = |of: fn(&Summary) -> Duration| ms(of(&ours)) - ms(QUIET) - ms(of(&naked));
     results.add("naked way: median", (ms(naked.median), "ms"), Goal::None);
     results.add("naked way: 99th percentile", (ms(naked.p99), "ms"), Goal::None);
     let at = "latency at 1,000/s beyond window and naked way";

@@ -32,7 +32,7 @@ use crate::sink::{Observe, Post, Sink};
 const PUSH: &str = include_str!("../fixtures/push_of_three_platforms.json");
 /// Those of the push that are news: its manifests.
 const MANIFESTS: usize = 4;
-/// The ids of its events begin with it, in place of the first letters of what was recorded.
+/// What stands before the id of its first event.
 const ID: &str = r#""events":[{"id":""#;
 const CHANGES: usize = 100;
 /// What stands for the number of the round in a message that is made once.

@@ -78,6 +78,8 @@ fn compare(baseline: &Baseline, counted: &Baseline) -> (String, bool) {
     let (mut table, mut agree) = (format!("{:<28}{:>14}{:>14}{:>9}\n", "per round", "kept", "counted", "ratio"), true);
     for (case, now) in counted {
         let Some(kept) = baseline.get(case) else {
+            // Writing to a string cannot fail.
+            writeln!(table, "{case}: nothing was kept").ok();
             agree = false;
             continue;
         };

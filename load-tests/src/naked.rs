@@ -20,8 +20,9 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
 };
 use lapin::types::{FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, PublisherConfirm};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 const PERSISTENT: u8 = 2;
 /// For how long settled messages are gathered before one acknowledgement settles all of them.
@@ -100,19 +101,19 @@ impl NakedDeliverer {
     async fn run(&self) -> Result<(), BoxError> {
         let (_connection, channel, mut consumer) = self.source.consume().await?;
         let (done, settled) = mpsc::channel(self.source.prefetch.get().into());
-        let mut settling = tokio::task::JoinSet::new();
-        settling.spawn(acknowledge(channel, settled));
+        // What fails in any of them ends the process.
+        let mut working = JoinSet::new();
+        working.spawn(acknowledge(channel, settled));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
         let permits = Arc::new(Semaphore::new(self.at_once));
-        let mut posting = tokio::task::JoinSet::new();
         for url in self.urls.iter().cycle() {
             let Some(message) = consumer.next().await else { break };
             let Delivery { delivery_tag, data, .. } = message?;
             let permit = Arc::clone(&permits).acquire_owned().await?;
             let (client, done, url) = (client.clone(), done.clone(), url.clone());
-            posting.spawn(async move {
+            working.spawn(async move {
                 let request = Request::post(url).header(CONTENT_TYPE, "application/json").body(Full::from(data))?;
                 let answer = client.request(request).await?;
                 if !answer.status().is_success() {
@@ -122,8 +123,8 @@ impl NakedDeliverer {
                 drop(permit);
                 Ok(done.send(delivery_tag).await?)
             });
-            while let Some(posted) = posting.try_join_next() {
-                posted??;
+            while let Some(ended) = working.try_join_next() {
+                ended??;
             }
         }
         Ok(())
@@ -134,15 +135,13 @@ impl NakedProducer {
     async fn run(&self) -> Result<(), BoxError> {
         let (connection, channel, mut consumer) = self.source.consume().await?;
         let (done, settled) = mpsc::channel(self.source.prefetch.get().into());
-        let mut working = tokio::task::JoinSet::new();
+        let mut working = JoinSet::new();
         working.spawn(acknowledge(channel, settled));
         let publishing = connection.create_channel().await?;
         publishing.confirm_select(ConfirmSelectOptions::default()).await?;
-        let (sender, mut confirmations) = mpsc::channel(UNCONFIRMED);
+        let (sender, mut confirmations) = mpsc::channel::<(PublisherConfirm, Vec<u64>)>(UNCONFIRMED);
         working.spawn(async move {
             while let Some((confirmation, tags)) = confirmations.recv().await {
-                let confirmation: lapin::PublisherConfirm = confirmation;
-                let tags: Vec<u64> = tags;
                 confirmation.await?;
                 for tag in tags {
                     done.send(tag).await?;
@@ -161,6 +160,9 @@ impl NakedProducer {
                 let published =
                     publishing.basic_publish(exchange, key, options, &message.data, properties.clone()).await?;
                 sender.send((published, std::mem::take(&mut tags))).await?;
+            }
+            while let Some(ended) = working.try_join_next() {
+                ended??;
             }
         }
         Ok(())

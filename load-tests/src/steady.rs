@@ -1,5 +1,6 @@
 //! A steady load on a fleet: on private servers, or on those of an operator who wants to know how Dockbell fares there.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,9 +88,24 @@ impl Steady {
             return Err("the store holds webhooks already: measure on a database that nothing else uses".into());
         }
         let mut webhooks = Vec::new();
+        // What was made is removed, also if something fails.
+        let is_right = self.on_fleet((&fleet, api), (amqp, &sink), &mut webhooks).await;
+        for webhook in webhooks {
+            fleet.call(api, (Method::DELETE, &format!("webhooks/{webhook}")), None).await?;
+        }
+        console.kill().await?;
+        is_right
+    }
+
+    async fn on_fleet(
+        &self,
+        (fleet, api): (&Fleet, SocketAddr),
+        (amqp, sink): (&str, &Sink),
+        webhooks: &mut Vec<String>,
+    ) -> Result<bool, BoxError> {
         for number in 0..self.repositories {
-            let members = (flood::name(number), sink.url(number));
-            webhooks.push(fleet.add_webhook(api, (&members.0, &self.format, &members.1)).await?.0);
+            let (repository, url) = (flood::name(number), sink.url(number));
+            webhooks.push(fleet.add_webhook(api, (&repository, &self.format, &url)).await?.0);
         }
         let mut programs = vec![fleet.producer().await?];
         for _ in 0..self.deliverers {
@@ -98,14 +114,11 @@ impl Steady {
         for program in &programs {
             fleet.until_ready(program).await?;
         }
-        let is_right = self.measure(amqp, &sink, &programs).await;
-        for webhook in webhooks {
-            fleet.call(api, (Method::DELETE, &format!("webhooks/{webhook}")), None).await?;
-        }
-        for program in programs.into_iter().chain([console]) {
+        let is_right = self.measure(amqp, sink, &programs).await?;
+        for program in programs {
             program.kill().await?;
         }
-        is_right
+        Ok(is_right)
     }
 
     async fn measure(&self, amqp: &str, sink: &Sink, programs: &[Program]) -> Result<bool, BoxError> {

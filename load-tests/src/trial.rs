@@ -21,6 +21,8 @@ use crate::sink::{Behaviour, Sink};
 const FORMAT: &str = "dockerhub";
 /// Small windows, so that what is measured is not them, and the same for all that is compared.
 pub(crate) const WINDOWS: [(&str, &str); 2] = [("DOCKBELL_WINDOW_QUIET", "20ms"), ("DOCKBELL_WINDOW_MAX_WAIT", "50ms")];
+/// How long such a window waits for another event.
+pub(crate) const QUIET: Duration = Duration::from_millis(20);
 const DELIVERERS: usize = 2;
 /// A start in the future leaves the generator time to be there.
 const HEAD_START: Duration = Duration::from_millis(200);

@@ -19,7 +19,7 @@ const FORMAT: &str = "batch";
 const QUEUE: &str = "dockbell.deliveries.v1.00";
 /// As ours has it by default.
 const PREFETCH: u16 = 2048;
-/// What is fastest; more only waits.
+/// POSTs of the naked one that are under way at once.
 const AT_ONCE: usize = 128;
 
 /// What a deliverer of ours is given to do.

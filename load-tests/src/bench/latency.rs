@@ -12,11 +12,9 @@ use crate::plan::Plan;
 use crate::report::tell;
 use crate::trial::{Ground, Make};
 
-/// Those of the ceilings, so that windows close by their quiet time and never by the next event.
+/// Each has ten events per second, so that windows close by their quiet time and hold one.
 const REPOSITORIES: usize = 100;
 const FORMAT: &str = "dockerhub";
-/// What every window of the fleet waits for before it closes.
-pub(crate) const QUIET: Duration = Duration::from_millis(20);
 const WARM_UP: Duration = Duration::from_secs(3);
 
 /// Ours, with one deliverer.
