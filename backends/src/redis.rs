@@ -24,8 +24,7 @@
 //!
 //! | key | kind | holds |
 //! |---|---|---|
-//! | `settled:<attempt>` | string | `<expiry> <verdict>` |
-//! | `claim:<attempt>` | string | `<until> <holder>` of an attempt that is under way |
+//! | `settled:<attempt>` | string | `<expiry> <verdict>`, or `<until> @<holder>` while the attempt is under way |
 //! | `gone:<webhook>` | string | tombstone: nothing is counted any more |
 //! | `health:<webhook>` | hash | the counters, as `lua/health.lua` lists them |
 //! | `waiting:<webhook>` | sorted set | its deliveries that wait, by the time at which they cannot any more |
@@ -35,10 +34,9 @@
 //! | `newest-until:<webhook>` | sorted set | the fields of it by their expiry |
 //! | `told:<webhook>` | hash | `<expiry> <sure from> <as of> <digest> <order>` of what was last told, by `<registry> <repository> <tag>` |
 //! | `told-until:<webhook>` | sorted set | the fields of it by their expiry |
-//! | `delivery:<delivery>` | hash | the delivery as it stood before its last attempt |
-//! | `attempts:<delivery>` | hash | its attempts by `<request>.<ordinal>` |
+//! | `delivery:<delivery>` | hash | the delivery as it stood before its last attempt, and its attempts by `attempt:<request>.<ordinal>` |
 //! | `history:<webhook>` | sorted set | the places of its deliveries |
-//! | `history`, `delivered`, `retrying`, … | sorted sets | the places of all deliveries, and of those in each state |
+//! | `history`, `retrying`, `dead`, … | sorted sets | the places of all deliveries, and of those in each state but `delivered` |
 //! | `dead-mark:<position>.<time>` | string | `<expiry> <decision> <time>` of what was decided about a dead letter |
 //! | `history-until` | sorted set | the places by the time of the last attempt |
 //!
@@ -61,6 +59,7 @@ mod entering;
 mod history;
 mod keeper;
 mod link;
+mod lots;
 mod marker;
 mod marks;
 mod notices;
@@ -87,7 +86,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::keyring::Keyring;
-use crate::store::Notice;
+use crate::store::{Notice, StoreError};
+use crate::store::claims::Claim;
 pub use config::{RedisConfig, RedisConfigError, RedisTimeouts};
 pub use persistence::Persistence;
 pub use stats::{RedisServerStats, RedisStats};
@@ -96,6 +96,7 @@ use counters::Counted;
 use endpoint::Endpoint;
 use keeper::Keeper;
 use link::Link;
+use lots::Lots;
 use marker::Marker;
 use notices::Reader;
 use scripts::Scripts;
@@ -116,6 +117,8 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
+    records: Lots<record::Told, record::Answer>,
+    claims: Lots<Claim, String>,
     persistence: watch::Sender<Persistence>,
     troubles: Arc<Troubles>,
     /// None once closed, so that those who listen learn of it.
@@ -159,11 +162,14 @@ impl RedisStore {
         let marker = Some(Arc::new(Marker::new(config.accepts_empty)));
         let settings = tasks.keep(kept, endpoint.clone(), &base, marker);
         let counters = if is_one { settings.clone() } else { tasks.keep("counters", counting, &base, None) };
+        let counted = (&counters, &clock);
+        let records = tasks.serve(counted, |counting, lot| async move { counting.counted().record(&lot).await });
+        let claims = tasks.serve(counted, |counting, lot| async move { counting.counted().claim(&lot).await });
         let sender = broadcast::Sender::new(NOTICES_LIMIT);
         tasks.read(settings.clone(), endpoint, sender.downgrade());
         let Tasks { all, scripts, troubles, persistence } = tasks;
         let (notices, tasks) = (Mutex::new(Some(sender)), Mutex::new(all));
-        Ok(Self { settings, counters, scripts, keys, clock, persistence, troubles, notices, tasks })
+        Ok(Self { settings, counters, scripts, keys, clock, records, claims, persistence, troubles, notices, tasks })
     }
 
     /// Why the store does not work, or not all of it, with the server and what can be done; none while both
@@ -216,6 +222,20 @@ impl RedisStore {
     }
 }
 
+/// Where lots are counted, for tasks.
+#[derive(Debug, Clone)]
+struct Counting {
+    side: Side,
+    scripts: Arc<Scripts>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Counting {
+    fn counted(&self) -> Counted<'_> {
+        Counted { side: &self.side, scripts: &self.scripts, now: self.clock.now() }
+    }
+}
+
 /// The tasks of a store, and what they share with it.
 #[derive(Default)]
 struct Tasks {
@@ -235,6 +255,24 @@ impl Tasks {
         let keeper = Keeper { side: side.clone(), scripts, endpoint, persistence };
         self.all.spawn(keeper.run().instrument(tracing::info_span!("redis.link")));
         side
+    }
+
+    /// Begins to make calls of lots.
+    fn serve<T: Send + 'static, A: Send + 'static, F>(
+        &mut self,
+        (side, clock): (&Side, &Arc<dyn Clock>),
+        call: impl Fn(Counting, Vec<T>) -> F + Copy + Send + 'static,
+    ) -> Lots<T, A>
+    where
+        F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    {
+        let (lots, waiting) = Lots::new();
+        let counting = Counting { side: side.clone(), scripts: Arc::clone(&self.scripts), clock: Arc::clone(clock) };
+        for _ in 0..lots::PLACES {
+            let counting = counting.clone();
+            self.all.spawn(lots::serve(Arc::clone(&waiting), move |lot| call(counting.clone(), lot)));
+        }
+        lots
     }
 
     /// Begins to read changes.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dockbell_proto::ids::AttemptId;
 
 use crate::store::StoreError;
 use crate::store::claims::{Claim, Claimed, Claims};
@@ -14,27 +13,27 @@ use super::{RedisStore, values};
 #[async_trait]
 impl Claims for RedisStore {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
-        self.counted().claim(claim).await
+        let answer = self.claims.call(claim.clone(), 1).await?;
+        match answer.as_str() {
+            "ours" => Ok(Claimed::Ours),
+            "held" => Ok(Claimed::Held),
+            verdict => Ok(Claimed::Settled(values::json("verdict", verdict)?)),
+        }
     }
 }
 
 impl Counted<'_> {
-    async fn claim(&self, claim: &Claim) -> Result<Claimed, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.claim_attempt)?;
-        call.key(self.settled_key(&claim.attempt)).key(self.claim_key(&claim.attempt));
-        let (now, until) = (self.now.as_microsecond(), claim.until.as_microsecond());
-        let kept = Duration::from_micros(until.saturating_sub(now).unsigned_abs());
-        call.arg(now).arg(claim.holder.to_string()).arg(until).arg(values::bound_ms(kept));
-        let (kind, verdict): (String, String) = self.side.call(&call).await?;
-        match kind.as_str() {
-            "ours" => Ok(Claimed::Ours),
-            "settled" => Ok(Claimed::Settled(values::json("verdict", &verdict)?)),
-            "held" => Ok(Claimed::Held),
-            _ => Err(values::unreadable("claim", "its kind is none")),
+    /// What came of each claim: `ours`, `held`, or the verdict of an attempt that is settled.
+    pub(super) async fn claim(&self, claims: &[Claim]) -> Result<Vec<String>, StoreError> {
+        let mut call = self.side.prepare(&self.scripts.claim_attempts)?;
+        let now = self.now.as_microsecond();
+        call.arg(now);
+        for Claim { attempt, holder, until } in claims {
+            let until = until.as_microsecond();
+            let kept = Duration::from_micros(until.saturating_sub(now).unsigned_abs());
+            call.key(self.settled_key(attempt));
+            call.arg(holder.to_string()).arg(until).arg(values::bound_ms(kept));
         }
-    }
-
-    pub(super) fn claim_key(&self, attempt: &AttemptId) -> String {
-        self.side.key(format_args!("claim:{attempt}"))
+        self.side.call(&call).await
     }
 }

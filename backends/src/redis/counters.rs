@@ -102,17 +102,18 @@ impl Counted<'_> {
 }
 
 /// Reads a health.
-pub(super) fn health(fields: &[String], waiting: u32) -> Result<Health, StoreError> {
+pub(super) fn health(fields: &[impl AsRef<str>], waiting: u32) -> Result<Health, StoreError> {
     let wrong = |problem: &str| values::unreadable("health", problem);
-    let [failures, since, failed, succeeded, failed_of, standing, from, level, successes, skipped] = fields else {
+    let fields: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
+    let [failures, since, failed, succeeded, failed_of, standing, from, level, successes, skipped] = *fields else {
         return Err(wrong("it has other fields"));
     };
-    let number = |text: &String| text.parse::<u32>().map_err(|_| wrong("a number is none"));
-    let time = |text: &String| {
+    let number = |text: &str| text.parse::<u32>().map_err(|_| wrong("a number is none"));
+    let time = |text: &str| {
         let micros = text.parse().map_err(|_| wrong("a time is none"))?;
         values::time("health", micros)
     };
-    let optional = |text: &String| (!text.is_empty()).then(|| time(text)).transpose();
+    let optional = |text: &str| (!text.is_empty()).then(|| time(text)).transpose();
     let failed_deliveries = failed_of.split_whitespace().map(DeliveryId::parse).collect::<Result<_, _>>();
     Ok(Health {
         consecutive_failures: number(failures)?,
@@ -120,7 +121,7 @@ pub(super) fn health(fields: &[String], waiting: u32) -> Result<Health, StoreErr
         failed_at: optional(failed)?,
         failed_deliveries: failed_deliveries.map_err(|error| values::unreadable("health", error))?,
         succeeded_at: optional(succeeded)?,
-        standing: match standing.as_str() {
+        standing: match standing {
             "" => Standing::Healthy,
             "suspended" => Standing::Suspended { until: time(from)?, level: number(level)? },
             "recovering" => {

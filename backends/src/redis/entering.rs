@@ -1,18 +1,22 @@
-//! What the scripts are told that enter a delivery into history, newest and those that wait.
+//! What the scripts are told that enter deliveries into history, newest and those that wait.
 
 use std::time::Duration;
 
 use dockbell_proto::delivery::Delivery;
-use dockbell_proto::ids::{DeliveryId, WebhookId};
+use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::policy::LONGEST_AGE;
 use jiff::Timestamp;
-use redis::ScriptInvocation;
+use redis::{Script, ScriptInvocation};
 use serde::Serialize;
 
-use crate::store::{HISTORY_KEPT, HISTORY_PER_WEBHOOK, HISTORY_SLACK};
+use crate::store::{
+    ATTEMPTS_SHOWN, CHANGES_PER_WEBHOOK, HISTORY_KEPT, HISTORY_PER_WEBHOOK, HISTORY_SLACK, SETTLED_KEPT, StoreError,
+};
 
 use super::counters::{self, Counted};
+use super::standing::HEALTH_KEPT;
+use super::values::Text;
 use super::{page, values};
 
 /// How long the newest order of a tag is kept after it was last raised: as long as a delivery may wait.
@@ -20,6 +24,10 @@ const NEWEST_KEPT: Duration = LONGEST_AGE;
 /// How long a delivery counts among those that wait after it was last noted, in case its end is never recorded: a day
 /// longer than any waits.
 const WAITING_KEPT: Duration = LONGEST_AGE.saturating_add(Duration::from_hours(24));
+
+/// How long the server keeps more than that, because it is told once in an hour for how long (`RENEWED_EVERY` in
+/// `record.lua`).
+const RENEWED_WITHIN: Duration = Duration::from_hours(1);
 
 /// Where a delivery stands from now on.
 #[derive(Debug, Clone, Copy)]
@@ -33,18 +41,36 @@ pub(super) struct Entering<'a> {
     pub(super) parked_because: Option<&'a str>,
 }
 
-/// The arguments that all such scripts share. Times and large counts are texts, which Lua does not round.
+/// What all that is entered by one call has in common. Times and large counts are texts, which Lua does not round.
+#[derive(Serialize)]
+struct Common {
+    now: Text<i64>,
+    settled_until: Text<i64>,
+    settled_bound: Text<u64>,
+    newest_until: Text<i64>,
+    newest_bound: Text<u64>,
+    waits_until: Text<i64>,
+    waits_bound: Text<u64>,
+    history_until: Text<i64>,
+    history_bound: Text<u64>,
+    history_limit: u32,
+    history_slack: u32,
+    health_bound: Text<u64>,
+    changes_limit: u32,
+    attempts_limit: u32,
+}
+
+/// What is told of each delivery, besides its content.
 #[derive(Serialize)]
 pub(super) struct Arguments<'a> {
-    base: &'a str,
     webhook: &'a WebhookId,
     delivery: &'a DeliveryId,
-    now: String,
-    at: String,
+    attempt: Text<AttemptId>,
+    at: Text<i64>,
     place: String,
     state: &'static str,
-    request: String,
-    ordinal: String,
+    request: Text<u32>,
+    ordinal: Text<u32>,
     /// Empty, as the three that follow, if there is none.
     next: String,
     not_before: String,
@@ -53,63 +79,61 @@ pub(super) struct Arguments<'a> {
     /// Whether the beginning of what is in the history stays, because no attempt is entered.
     keeps_first: bool,
     newest: Vec<(String, String)>,
-    newest_until: String,
-    newest_bound: String,
-    waits_until: String,
-    waits_bound: String,
-    history_until: String,
-    history_bound: String,
-    history_limit: u32,
-    history_slack: u32,
 }
 
-impl Counted<'_> {
-    /// The keys of such scripts.
-    pub(super) fn keys_to_enter(&self, call: &mut ScriptInvocation<'_>, delivery: &Delivery) {
-        call.key(self.settled_key(&delivery.attempt_id()));
-        for kind in ["gone", "health", "waiting", "trials", "standings", "newest", "newest-until", "history"] {
-            call.key(self.side.key(format_args!("{kind}:{}", delivery.webhook)));
-        }
-        for kind in ["delivery", "attempts"] {
-            call.key(self.side.key(format_args!("{kind}:{}", delivery.id)));
-        }
-        for index in ["history", "history-until"].into_iter().chain(DeliveryState::NAMES) {
-            call.key(self.side.key(index));
-        }
-    }
-
-    pub(super) fn arguments_to_enter<'a>(&'a self, entering: Entering<'a>) -> Arguments<'a> {
+impl<'a> Arguments<'a> {
+    pub(super) fn of(entering: Entering<'a>) -> Self {
         let Entering { delivery, at, state, next, parked_because } = entering;
         let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.as_microsecond().to_string());
-        Arguments {
-            base: &self.side.base,
+        Self {
             webhook: &delivery.webhook,
             delivery: &delivery.id,
-            now: text(Some(self.now)),
-            at: text(Some(at)),
+            attempt: Text(delivery.attempt_id()),
+            at: Text(at.as_microsecond()),
             place: page::place(at, delivery.id.as_str()),
             state: state.as_str(),
-            request: delivery.request.to_string(),
-            ordinal: delivery.ordinal.to_string(),
+            request: Text(delivery.request),
+            ordinal: Text(delivery.ordinal),
             next: text(next),
             not_before: text(delivery.not_before),
             custody: text(delivery.first_at),
             parked: parked_because.unwrap_or_default(),
             keeps_first: state == DeliveryState::Parked,
             newest: counters::orders(&delivery.content),
-            newest_until: self.after(NEWEST_KEPT),
-            newest_bound: values::bound_ms(NEWEST_KEPT).to_string(),
-            waits_until: self.after(WAITING_KEPT),
-            waits_bound: values::bound_ms(WAITING_KEPT).to_string(),
-            history_until: self.history_until().to_string(),
-            history_bound: values::bound_ms(HISTORY_KEPT).to_string(),
-            history_limit: HISTORY_PER_WEBHOOK,
-            history_slack: HISTORY_SLACK,
         }
     }
+}
 
-    /// The time after `span`.
-    pub(super) fn after(&self, span: Duration) -> String {
-        self.now.as_microsecond().saturating_add(values::micros(span)).to_string()
+impl Counted<'_> {
+    /// A call of a script that enters deliveries; what is told of each follows.
+    pub(super) fn prepare_to_enter<'a>(&self, script: &'a Script) -> Result<ScriptInvocation<'a>, StoreError> {
+        let mut call = self.side.prepare(script)?;
+        call.arg(&*self.side.base).arg(values::to_json(&self.common())?);
+        Ok(call)
+    }
+
+    fn common(&self) -> Common {
+        let after = |span| Text(self.after(span));
+        let bound = |kept| Text(values::bound_ms(kept));
+        Common {
+            now: Text(self.now.as_microsecond()),
+            settled_until: after(SETTLED_KEPT),
+            settled_bound: bound(SETTLED_KEPT),
+            newest_until: after(NEWEST_KEPT),
+            newest_bound: bound(NEWEST_KEPT + RENEWED_WITHIN),
+            waits_until: after(WAITING_KEPT),
+            waits_bound: bound(WAITING_KEPT),
+            history_until: Text(self.history_until()),
+            history_bound: bound(HISTORY_KEPT + RENEWED_WITHIN),
+            history_limit: HISTORY_PER_WEBHOOK,
+            history_slack: HISTORY_SLACK,
+            health_bound: bound(HEALTH_KEPT),
+            changes_limit: CHANGES_PER_WEBHOOK,
+            attempts_limit: ATTEMPTS_SHOWN,
+        }
+    }
+    /// The time after `span`, in microseconds.
+    pub(super) fn after(&self, span: Duration) -> i64 {
+        self.now.as_microsecond().saturating_add(values::micros(span))
     }
 }

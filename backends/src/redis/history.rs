@@ -29,8 +29,9 @@ impl Counted<'_> {
         let size = page::size(&query.page);
         let index = match (&query.webhook, query.state) {
             (Some(webhook), _) => format!("history:{webhook}"),
+            // What was delivered is almost all there is.
+            (None, None | Some(DeliveryState::Delivered)) => "history".to_owned(),
             (None, Some(state)) => state.as_str().to_owned(),
-            (None, None) => "history".to_owned(),
         };
         let from = page::after(&query.page).map_or_else(|| "+".to_owned(), |after| format!("({after}"));
         let mut call = self.side.prepare(&self.scripts.history)?;
@@ -47,10 +48,7 @@ impl Counted<'_> {
     /// One delivery with its attempts, unless it has expired.
     pub(super) async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let mut call = self.side.prepare(&self.scripts.delivery)?;
-        for kind in ["delivery", "attempts"] {
-            call.key(self.side.key(format_args!("{kind}:{id}")));
-        }
-        call.arg(self.history_until());
+        call.key(self.side.key(format_args!("delivery:{id}"))).arg(self.history_until());
         let (fields, attempts): (Fields, Vec<String>) = self.side.call(&call).await?;
         if fields.is_empty() {
             return Ok(None);

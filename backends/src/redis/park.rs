@@ -23,10 +23,9 @@ impl Counted<'_> {
     /// Takes note of the delivery, unless its attempt is settled, others took its place or too many wait.
     pub(super) async fn park(&self, parking: &Parking) -> Result<Parked, StoreError> {
         let Parking { delivery, at, until, reason, limit, is_held } = parking;
-        let mut call = self.side.prepare(&self.scripts.park)?;
-        self.keys_to_enter(&mut call, delivery);
+        let mut call = self.prepare_to_enter(&self.scripts.park)?;
         let (state, next, parked_because) = (DeliveryState::Parked, Some(*until), Some(reason.as_str()));
-        let entering = self.arguments_to_enter(Entering { delivery, at: *at, state, next, parked_because });
+        let entering = entering::Arguments::of(Entering { delivery, at: *at, state, next, parked_because });
         call.arg(values::to_json(&Arguments { entering, limit: limit.to_string(), is_held: *is_held })?);
         call.arg(values::to_json(&delivery.content)?);
         let (kind, because, health, waiting): (String, String, Fields, u32) = self.side.call(&call).await?;

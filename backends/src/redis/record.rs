@@ -6,40 +6,20 @@ use dockbell_proto::outcome::{Fault, Outcome, Verdict};
 use dockbell_proto::policy::Suspension;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{
-    ATTEMPTS_SHOWN, AttemptEntry, AttemptRecord, CHANGES_PER_WEBHOOK, EXCERPT_LIMIT, Recorded, SETTLED_KEPT, StoreError,
-};
+use crate::store::{AttemptEntry, AttemptRecord, EXCERPT_LIMIT, Recorded, StoreError};
 
-use super::counters::{self, Counted, Fields};
+use super::counters::{self, Counted};
 use super::entering::{self, Entering};
-use super::standing::{self, HEALTH_KEPT};
-use super::{page, values};
+use super::{page, standing, values};
 
-/// What the script is told.
+/// What the script is told of an attempt, besides its delivery.
 #[derive(Serialize)]
 struct Arguments<'a> {
     #[serde(flatten)]
     entering: entering::Arguments<'a>,
-    attempt: String,
     verdict: String,
     count: &'static str,
-    suspension: Rules,
-    settled_until: String,
-    settled_bound: String,
-    health_bound: String,
-    changes_limit: String,
-    attempts_limit: String,
-}
-
-/// When the webhook is suspended; spans are in microseconds.
-#[derive(Serialize)]
-struct Rules {
-    failures: String,
-    deliveries: String,
-    span: String,
-    cooldown: String,
-    longest_cooldown: String,
-    trickle: String,
+    suspension: String,
 }
 
 /// An attempt as it is kept, after the text by which it is ordered.
@@ -54,55 +34,55 @@ struct Entry {
     excerpt: Option<String>,
 }
 
-impl Counted<'_> {
-    /// Records the attempt. Of a webhook that was removed nothing is kept but the fact that the attempt is
-    /// settled.
-    pub(super) async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        let mut call = self.side.prepare(&self.scripts.record)?;
-        self.keys_to_enter(&mut call, &attempt.delivery);
-        call.key(self.claim_key(&attempt.delivery.attempt_id()));
-        call.arg(values::to_json(&self.arguments(attempt)?)?);
-        call.arg(values::to_json(&attempt.delivery.content)?).arg(write_entry(attempt)?);
-        let answer: (bool, Fields, u32, String, Fields, Fields) = self.side.call(&call).await?;
-        let (is_first, health, waiting, at, before, after) = answer;
-        let change = if at.is_empty() { None } else { Some(standing::change(&at, &before, &after)?) };
-        Ok(Recorded { is_first, health: counters::health(&health, waiting)?, change })
-    }
+/// An attempt as the script is told of it: what it was, the content of its delivery, and its entry.
+pub(super) type Told = [String; 3];
 
-    fn arguments<'a>(&'a self, attempt: &'a AttemptRecord) -> Result<Arguments<'a>, StoreError> {
-        let AttemptRecord { delivery, verdict, .. } = attempt;
-        let next = match verdict {
-            Verdict::Retry { at } => Some(*at),
-            _ => None,
-        };
-        let (at, state) = (attempt.at, verdict.state());
-        Ok(Arguments {
-            entering: self.arguments_to_enter(Entering { delivery, at, state, next, parked_because: None }),
-            attempt: delivery.attempt_id().to_string(),
-            verdict: values::to_json(verdict)?,
-            count: count(&attempt.outcome),
-            suspension: Rules::of(&attempt.suspension),
-            settled_until: self.after(SETTLED_KEPT),
-            settled_bound: values::bound_ms(SETTLED_KEPT).to_string(),
-            health_bound: values::bound_ms(HEALTH_KEPT).to_string(),
-            changes_limit: CHANGES_PER_WEBHOOK.to_string(),
-            attempts_limit: ATTEMPTS_SHOWN.to_string(),
-        })
+/// What the script answers: whether the record was the first, how many deliveries wait, the health, and the change of the
+/// standing, if there is one.
+pub(super) type Answer = (bool, u32, String, String);
+
+impl Counted<'_> {
+    /// Records the attempts, one after the other. Of a webhook that was removed nothing is kept but the fact that the attempt
+    /// is settled.
+    pub(super) async fn record(&self, attempts: &[Told]) -> Result<Vec<Answer>, StoreError> {
+        let mut call = self.prepare_to_enter(&self.scripts.record)?;
+        for attempt in attempts {
+            call.arg(attempt);
+        }
+        self.side.call(&call).await
     }
 }
 
-impl Rules {
-    fn of(suspension: &Suspension) -> Self {
-        let micros = |span: Duration| values::micros(span).to_string();
-        Self {
-            failures: suspension.failures.to_string(),
-            deliveries: suspension.deliveries.to_string(),
-            span: micros(suspension.span),
-            cooldown: micros(suspension.cooldown),
-            longest_cooldown: micros(suspension.longest_cooldown),
-            trickle: suspension.trickle.to_string(),
-        }
-    }
+/// What the script is told of an attempt.
+pub(super) fn tell(attempt: &AttemptRecord) -> Result<Told, StoreError> {
+    let AttemptRecord { delivery, verdict, .. } = attempt;
+    let next = match verdict {
+        Verdict::Retry { at } => Some(*at),
+        _ => None,
+    };
+    let (at, state) = (attempt.at, verdict.state());
+    let arguments = Arguments {
+        entering: entering::Arguments::of(Entering { delivery, at, state, next, parked_because: None }),
+        verdict: values::to_json(verdict)?,
+        count: count(&attempt.outcome),
+        suspension: rules(&attempt.suspension),
+    };
+    Ok([values::to_json(&arguments)?, values::to_json(&delivery.content)?, write_entry(attempt)?])
+}
+
+/// What a record came to.
+pub(super) fn read(answer: &Answer) -> Result<Recorded, StoreError> {
+    let (is_first, waiting, health, change) = answer;
+    let fields: Vec<&str> = health.split(',').collect();
+    let change = if change.is_empty() { None } else { Some(standing::counted(change)?) };
+    Ok(Recorded { is_first: *is_first, health: counters::health(&fields, *waiting)?, change })
+}
+
+/// When the webhook is suspended, as `rules_of` in `count.lua` reads it; spans are in microseconds.
+fn rules(suspension: &Suspension) -> String {
+    let Suspension { failures, deliveries, span, cooldown, longest_cooldown, trickle } = suspension;
+    let [span, cooldown, longest] = [span, cooldown, longest_cooldown].map(|span| values::micros(*span));
+    format!("{failures} {deliveries} {span} {cooldown} {longest} {trickle}")
 }
 
 /// How the outcome counts: an acceptance clears the counters, what is not charged leaves them alone.

@@ -19,7 +19,7 @@ macro_rules! scripts {
 
 scripts! {
     claim: "claim";
-    claim_attempt: "guard" "claim_attempt";
+    claim_attempts: "guard" "verdict" "claim_attempts";
     position: "guard" "position";
     put: "guard" "put";
     remove: "guard" "remove";
@@ -29,21 +29,21 @@ scripts! {
     range: "guard" "range";
     first_seen: "guard" "first_seen";
     /// Of all that is kept with its expiry before it.
-    settled: "guard" "settled";
+    settled: "guard" "verdict" "settled";
     health: "guard" "health" "counters";
-    begin_trial: "guard" "health" "begin_trial";
+    begin_trial: "guard" "health" "verdict" "begin_trial";
     reset_health: "guard" "health" "reset_health";
     forget_skipped: "guard" "forget_skipped";
     keep_change: "guard" "keep" "keep_change";
     changes_of: "guard" "changes_of";
     tell: "guard" "tell";
     newest: "guard" "newest";
-    record: "guard" "drop" "health" "count" "keep" "enter" "record";
-    park: "guard" "drop" "health" "enter" "order" "park";
+    record: "guard" "drop" "health" "count" "keep" "verdict" "attempts" "enter" "record";
+    park: "guard" "drop" "health" "verdict" "attempts" "enter" "order" "park";
     forget: "guard" "drop" "forget";
     revive: "guard" "revive";
     history: "guard" "history";
-    delivery: "guard" "delivery";
+    delivery: "guard" "attempts" "delivery";
     take_request: "guard" "take_request";
     mark_dead: "guard" "mark_dead";
     put_token: "guard" "put_token";

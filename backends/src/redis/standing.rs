@@ -81,18 +81,16 @@ impl Counted<'_> {
 fn read(text: &str) -> Result<StandingChange, StoreError> {
     match text.split_once(' ') {
         Some(("told", change)) => values::json("change of standing", change),
-        Some(("counted", tally)) => {
-            let Tally(at, before, after, _) = values::json("change of standing", tally)?;
-            change(&at, &before, &after)
-        }
+        Some(("counted", tally)) => counted(tally),
         _ => Err(wrong("its kind is none")),
     }
 }
 
-/// The change that was counted at a time, in microseconds.
-pub(super) fn change(at: &str, before: &Fields, after: &Fields) -> Result<StandingChange, StoreError> {
+/// The change that a script counted.
+pub(super) fn counted(tally: &str) -> Result<StandingChange, StoreError> {
+    let Tally(at, before, after, _) = values::json("change of standing", tally)?;
     let at = at.parse().map_err(|_| wrong("its time is none"))?;
-    let (before, after) = (counters::health(before, 0)?, counters::health(after, 0)?);
+    let (before, after) = (counters::health(&before, 0)?, counters::health(&after, 0)?);
     after.change_since(&before, values::time("change of standing", at)?).ok_or_else(|| wrong("nothing changed"))
 }
 

@@ -21,7 +21,7 @@ use crate::store::{
     Store, StoreError, Trial,
 };
 
-use super::RedisStore;
+use super::{RedisStore, record};
 
 #[async_trait]
 impl Store for RedisStore {
@@ -83,7 +83,8 @@ impl Store for RedisStore {
     }
 
     async fn record(&self, attempt: &AttemptRecord) -> Result<Recorded, StoreError> {
-        let recorded = self.counted().record(attempt).await?;
+        let weight = 1 + attempt.delivery.content.changes.len();
+        let recorded = record::read(&self.records.call(record::tell(attempt)?, weight).await?)?;
         if recorded.change.is_some() {
             self.tell_standing(&attempt.delivery.webhook).await;
         }

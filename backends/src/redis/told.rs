@@ -59,10 +59,10 @@ impl Counted<'_> {
         });
         let arguments = Arguments {
             now: self.now.as_microsecond().to_string(),
-            kept_until: self.after(TOLD_KEPT),
+            kept_until: self.after(TOLD_KEPT).to_string(),
             bound: values::bound_ms(TOLD_KEPT).to_string(),
             as_of: as_of.as_microsecond().to_string(),
-            unsure: self.after(UNSURE),
+            unsure: self.after(UNSURE).to_string(),
             is_asked: delivery.request > 0,
             tags: tags.collect(),
         };

@@ -4,10 +4,20 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 
 use crate::store::StoreError;
+
+/// A number or an id that is told as a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
 
 /// What is said of a value that has no meaning for us. It does not show the value, which may be a secret.
 pub(super) fn unreadable(what: &str, problem: impl Display) -> StoreError {

@@ -9,8 +9,7 @@ if under_way and under_way > now then
   return 1
 end
 -- A question that was held up must not take a place for what was recorded since.
-local settled_until = tonumber(string.match(redis.call('GET', KEYS[4]) or '', '^(%-?%d+) ') or '')
-if settled_until and settled_until > now then
+if verdict_of(redis.call('GET', KEYS[4]), now) then
   return 0
 end
 local limit = tonumber(ARGV[6])

@@ -2,8 +2,18 @@
 local MOST = 4294967295
 local DISTINCT_LIMIT = 16
 
+-- What is kept in one text, in this order.
+local function rules_of(text)
+  local rules, names = {}, { 'failures', 'deliveries', 'span', 'cooldown', 'longest_cooldown', 'trickle' }
+  for number in string.gmatch(text, '%d+') do
+    rules[names[1]] = tonumber(number)
+    table.remove(names, 1)
+  end
+  return rules
+end
+
 local function recover(health, since, level, successes, rules)
-  if successes >= tonumber(rules.trickle) then
+  if successes >= rules.trickle then
     make_healthy(health)
   else
     health.standing, health.from, health.level, health.successes = 'recovering', since, level, successes
@@ -37,8 +47,8 @@ end
 -- The how many-th suspension in a row begins; none if none does.
 local function next_level(health, at, rules)
   if health.standing == 'healthy' then
-    local is_enough = health.failures >= tonumber(rules.failures) and #health.failed_of >= tonumber(rules.deliveries)
-      and health.failed - health.since >= tonumber(rules.span)
+    local is_enough = health.failures >= rules.failures and #health.failed_of >= rules.deliveries
+      and health.failed - health.since >= rules.span
     return is_enough and 1 or nil
   end
   return at >= health.from and math.min(health.level + 1, MOST) or nil
@@ -52,12 +62,13 @@ local function fail(health, delivery, at, now, rules)
   local level = next_level(health, at, rules)
   if level then
     local factor = level <= 32 and 2 ^ (level - 1) or MOST
-    local cooldown = math.min(tonumber(rules.cooldown) * factor, tonumber(rules.longest_cooldown))
+    local cooldown = math.min(rules.cooldown * factor, rules.longest_cooldown)
     health.standing, health.from, health.level, health.successes = 'suspended', now + cooldown, level, nil
   end
 end
 
-local function count(health, what, delivery, at, now, rules)
+local function count(health, what, delivery, at, now, suspension)
+  local rules = rules_of(suspension)
   if what == 'accepted' then
     succeed(health, at, now, rules)
   elseif what == 'failed' and not (health.succeeded and at <= health.succeeded) then

@@ -1,11 +1,16 @@
 -- `base` begins the names of all keys.
 
--- Every state of a delivery. Each has an index of that name.
-local STATES = { 'delivered', 'retrying', 'parked', 'dead', 'superseded', 'unchanged', 'skipped', 'expired' }
+-- The states of a delivery that have an index of that name. What was delivered is almost all of the history, and is
+-- found there.
+local STATES = { 'retrying', 'parked', 'dead', 'superseded', 'unchanged', 'skipped', 'expired' }
+
+local function is_indexed(state)
+  return state ~= 'delivered'
+end
 
 -- Notes in `leaving`, by key, that the place of a delivery is to go from every index.
 local function leave(leaving, base, place, webhook, state)
-  local indexes = state and { state } or { unpack(STATES) }
+  local indexes = not state and { unpack(STATES) } or is_indexed(state) and { state } or {}
   table.insert(indexes, 'history')
   table.insert(indexes, 'history-until')
   if webhook then
@@ -36,7 +41,6 @@ local function drop(base, places)
     leave(leaving, base, place, delivery[1], is_here and delivery[2])
     if is_here then
       table.insert(gone, base .. 'delivery:' .. id)
-      table.insert(gone, base .. 'attempts:' .. id)
     end
   end
   take_out(leaving)

@@ -1,121 +1,163 @@
--- Enters an attempt, or a delivery that waits without one. KEYS: marker, settled, gone, health, waiting, trials,
--- standings, newest, newest-until, history of the webhook, delivery, attempts, history, history-until, and one index
--- per state; ARGV: a table in JSON, whose times and counts are texts, because Lua would round them; the content of the
--- delivery; what only one of the callers has.
-local a = cjson.decode(ARGV[3])
-local now, at = tonumber(a.now), tonumber(a.at)
+-- Enters attempts, or a delivery that waits without one. KEYS: marker; ARGV: what begins the names of all other keys, what
+-- all that is entered has in common, and then of each what it is, in JSON, and the content of its delivery, and what only
+-- one of the callers has. Times and counts are texts, because Lua would round them.
+local base, c = ARGV[3], cjson.decode(ARGV[4])
+local now = tonumber(c.now)
+local history, history_until = base .. 'history', base .. 'history-until'
 
-local of_webhook, history, history_until = KEYS[10], KEYS[13], KEYS[14]
-local states = {}
-for place, state in ipairs(STATES) do
-  states[state] = KEYS[14 + place]
-end
+-- What is being entered, when it happened, and its keys.
+local a, at, keys
 
--- The verdict of the attempt, if it is settled.
-local function find_verdict()
-  local expires_at, verdict = string.match(redis.call('GET', KEYS[2]) or '', '^(%-?%d+) (.*)$')
-  return expires_at and tonumber(expires_at) > now and verdict
+local function turn_to(described, content)
+  a = cjson.decode(described)
+  a.content = content
+  at = tonumber(a.at)
+  local webhook = ':' .. a.webhook
+  keys = { settled = base .. 'settled:' .. a.attempt, gone = base .. 'gone' .. webhook,
+    health = base .. 'health' .. webhook, waiting = base .. 'waiting' .. webhook, trials = base .. 'trials' .. webhook,
+    standings = base .. 'standings' .. webhook, newest = base .. 'newest' .. webhook,
+    newest_until = base .. 'newest-until' .. webhook, of_webhook = base .. 'history' .. webhook,
+    delivery = base .. 'delivery:' .. a.delivery }
 end
 
 -- Puts the delivery into the indexes at `place`, or only moves it between states. What takes memory comes first:
 -- a script that has written anything is not refused any more.
 local function list(place, before, state)
   if not before then
-    redis.call('ZADD', of_webhook, 0, place)
+    redis.call('ZADD', keys.of_webhook, 0, place)
     redis.call('ZADD', history, 0, place)
   end
   if before ~= state then
-    redis.call('ZADD', states[state], 0, place)
-    if before then
-      redis.call('ZREM', states[before], place)
+    if is_indexed(state) then
+      redis.call('ZADD', base .. state, 0, place)
+    end
+    if before and is_indexed(before) then
+      redis.call('ZREM', base .. before, place)
     end
   end
 end
 
 -- The delivery as it is kept: what it is about, and numbers where there are any.
 local function find_delivery()
-  local kept = redis.call('HMGET', KEYS[11], 'last', 'first', 'place', 'requests', 'state', 'request', 'ordinal')
+  local kept = redis.call('HMGET', keys.delivery, 'last', 'first', 'place', 'requests', 'state', 'request', 'ordinal')
   return kept[1] and { last = tonumber(kept[1]), first = tonumber(kept[2]), place = kept[3],
     requests = tonumber(kept[4]), state = kept[5], request = kept[6], ordinal = tonumber(kept[7]) }
 end
 
--- Brings the delivery up to date, unless it is known better already; then only its beginning may be earlier.
-local function update_delivery(old, is_late)
+-- Brings the delivery up to date, unless it is known better already; then only its beginning may be earlier. With it the
+-- entry of an attempt, if there is one.
+local function update_delivery(old, is_late, entry)
   local first, place, before = old and old.first or at, old and old.place or a.place, old and old.state
   if old and at < first and not a.keeps_first then
     local leaving = {}
-    leave(leaving, a.base, place, a.webhook, before)
+    leave(leaving, base, place, a.webhook, before)
     take_out(leaving)
     first, place, before = at, a.place, nil
   end
   local requests = math.max(old and old.requests or 0, tonumber(a.request))
   local last = old and math.max(old.last, at) or at
+  local fields = { 'place', place, 'first', text(first), 'requests', requests }
   if is_late then
     list(place, before, old.state)
-    redis.call('HSET', KEYS[11], 'place', place, 'first', text(first), 'requests', requests)
   else
     last = a.keeps_first and last or at
     list(place, before, a.state)
-    redis.call('HSET', KEYS[11], 'webhook', a.webhook, 'place', place, 'first', text(first), 'requests', requests,
-      'last', text(last), 'state', a.state, 'request', a.request, 'ordinal', a.ordinal, 'content', ARGV[4],
-      'next', a.next, 'not_before', a.not_before, 'custody', a.custody, 'parked', a.parked)
+    fields = { 'place', place, 'first', text(first), 'requests', requests, 'webhook', a.webhook, 'last', text(last),
+      'state', a.state, 'request', a.request, 'ordinal', a.ordinal, 'content', a.content, 'next', a.next,
+      'not_before', a.not_before, 'custody', a.custody, 'parked', a.parked }
   end
+  if entry then
+    fields[#fields + 1], fields[#fields + 2] = ATTEMPT .. a.request .. '.' .. a.ordinal, entry
+  end
+  redis.call('HSET', keys.delivery, unpack(fields))
+  redis.call('PEXPIRE', keys.delivery, c.history_bound)
   redis.call('ZADD', history_until, text(last), place)
 end
 
--- Forgets what is beyond the bounds of the history: that of a webhook is cut back once it is too long by some.
+-- Has the server keep what is listed of the webhook from now on for as long as it may be asked for.
+local function renew()
+  redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
+  redis.call('PEXPIRE', keys.newest, c.newest_bound)
+  redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
+end
+
+-- Cuts the history of the webhook back once it is too long by some.
 local function bound_history()
-  for _, key in ipairs({ of_webhook, KEYS[11], KEYS[12] }) do
-    redis.call('PEXPIRE', key, a.history_bound)
+  local length = redis.call('ZCARD', keys.of_webhook)
+  if length == 1 then
+    redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
+  elseif length > c.history_limit + c.history_slack then
+    drop(base, redis.call('ZRANGE', keys.of_webhook, 0, -1 - c.history_limit))
   end
-  if redis.call('ZCARD', of_webhook) > a.history_limit + a.history_slack then
-    drop(a.base, redis.call('ZRANGE', of_webhook, 0, -1 - a.history_limit))
-  end
-  -- More than one entry adds, so that what has expired goes sooner than it comes.
-  drop(a.base, redis.call('ZRANGEBYSCORE', history_until, '-inf', a.history_until, 'LIMIT', 0, 4))
+end
+
+-- Forgets what has expired. More than one entry adds, so that it goes sooner than it comes.
+local function forget_expired(entries)
+  drop(base, redis.call('ZRANGEBYSCORE', history_until, '-inf', c.history_until, 'LIMIT', 0, 4 * entries))
+end
+
+-- The order in a kept text, unless it has expired.
+local function order_of(kept)
+  local until_text, order = string.match(kept or '', '^(%-?%d+) (.*)$')
+  return until_text and tonumber(until_text) > now and order
 end
 
 -- The order that is kept in a field of the newest, unless it has expired.
 local function kept_order(field)
-  local until_text, order = string.match(redis.call('HGET', KEYS[8], field) or '', '^(%-?%d+) (.*)$')
-  return until_text and tonumber(until_text) > now and order
+  return order_of(redis.call('HGET', keys.newest, field))
 end
 
--- `standing` says why an order is the newest of its tag: what was accepted stays so, what waits may still be
--- given up.
-local function raise_newest(standing)
-  for _, pair in ipairs(a.newest) do
-    local field, order = pair[1] .. standing, pair[2]
-    local kept = kept_order(field)
-    if kept and kept > order then
-      order = kept
-    end
-    redis.call('HSET', KEYS[8], field, a.newest_until .. ' ' .. order)
-    redis.call('ZADD', KEYS[9], a.newest_until, field)
+-- Raises a field of the newest to an order, of which this is kept.
+local function raise(field, order, kept)
+  if kept and kept > order then
+    order = kept
   end
-  local old = redis.call('ZRANGEBYSCORE', KEYS[9], '-inf', a.now, 'LIMIT', 0, 4 * #a.newest)
+  local is_new = redis.call('HSET', keys.newest, field, c.newest_until .. ' ' .. order) == 1
+  redis.call('ZADD', keys.newest_until, c.newest_until, field)
+  if is_new and redis.call('HLEN', keys.newest) == 1 then
+    redis.call('PEXPIRE', keys.newest, c.newest_bound)
+    redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
+  end
+end
+
+local function bound_newest()
+  local old = redis.call('ZRANGEBYSCORE', keys.newest_until, '-inf', c.now, 'LIMIT', 0, 4 * #a.newest)
   for _, field in ipairs(old) do
-    redis.call('HDEL', KEYS[8], field)
-    redis.call('ZREM', KEYS[9], field)
+    redis.call('HDEL', keys.newest, field)
+    redis.call('ZREM', keys.newest_until, field)
   end
-  redis.call('PEXPIRE', KEYS[8], a.newest_bound)
-  redis.call('PEXPIRE', KEYS[9], a.newest_bound)
 end
 
--- What waited withholds nothing any more for that.
-local function forget_waiting()
+-- What waits is the newest of its tags, until it is given up.
+local function raise_waiting()
   for _, pair in ipairs(a.newest) do
-    local field, order = pair[1] .. ' waits', pair[2]
-    if string.match(redis.call('HGET', KEYS[8], field) or '', ' (.*)$') == order then
-      redis.call('HDEL', KEYS[8], field)
-      redis.call('ZREM', KEYS[9], field)
+    local field = pair[1] .. ' waits'
+    raise(field, pair[2], kept_order(field))
+  end
+  bound_newest()
+end
+
+-- What ended withholds nothing any more for having waited; what was accepted is the newest of its tags for good.
+local function end_waiting(is_accepted)
+  for _, pair in ipairs(a.newest) do
+    local accepted, waits = pair[1] .. ' accepted', pair[1] .. ' waits'
+    local kept = redis.call('HMGET', keys.newest, accepted, waits)
+    if is_accepted then
+      raise(accepted, pair[2], order_of(kept[1]))
     end
+    if kept[2] and string.match(kept[2], ' (.*)$') == pair[2] then
+      redis.call('HDEL', keys.newest, waits)
+      redis.call('ZREM', keys.newest_until, waits)
+    end
+  end
+  if is_accepted then
+    bound_newest()
   end
 end
 
 -- Counts the delivery among those that wait.
 local function wait()
-  redis.call('ZADD', KEYS[5], a.waits_until, a.delivery)
-  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', a.now)
-  redis.call('PEXPIRE', KEYS[5], a.waits_bound)
+  redis.call('ZADD', keys.waiting, c.waits_until, a.delivery)
+  redis.call('ZREMRANGEBYSCORE', keys.waiting, '-inf', c.now)
+  redis.call('PEXPIRE', keys.waiting, c.waits_bound)
 end

@@ -2,13 +2,16 @@
 -- written by `text` alone, because Lua would round them.
 local FIELDS = { 'failures', 'since', 'failed', 'succeeded', 'failed_of', 'standing', 'from', 'level', 'successes',
   'skipped' }
+local SUCCEEDED, SKIPPED = 4, 10
+-- And when the server was last told for how long to keep what there is of the webhook.
+local FIELDS_AND_RENEWED = { unpack(FIELDS) }
+table.insert(FIELDS_AND_RENEWED, 'renewed')
 
 local function text(number)
   return number and string.format('%.0f', number) or ''
 end
 
-local function read_health(key)
-  local kept = redis.call('HMGET', key, unpack(FIELDS))
+local function health_of(kept)
   local health = { failures = 0, skipped = 0, failed_of = {}, standing = kept[6] or 'healthy' }
   for place, field in ipairs(FIELDS) do
     if field ~= 'failed_of' and field ~= 'standing' then
@@ -19,6 +22,20 @@ local function read_health(key)
     table.insert(health.failed_of, id)
   end
   return health
+end
+
+local function read_health(key)
+  return health_of(redis.call('HMGET', key, unpack(FIELDS)))
+end
+
+-- Whether an acceptance changes nothing but when the last one was.
+local function is_well(kept)
+  return (not kept[1] or kept[1] == '0') and not kept[2] and not kept[3] and not kept[5] and not kept[6]
+end
+
+-- The fields of such a health, as one text.
+local function text_of_well(succeeded, skipped)
+  return '0,,,' .. succeeded .. ',,,,,,' .. (skipped or '0')
 end
 
 -- The fields in their order; empty is what there is none of, and the standing of who is healthy.

@@ -44,13 +44,14 @@ local function is_known_better(old)
 end
 
 local function answer(kind, because)
-  return { kind, because or '', texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now) }
+  return { kind, because or '', texts_of(read_health(keys.health)), count_waiting(keys.waiting, c.now) }
 end
 
-if redis.call('EXISTS', KEYS[3]) == 1 then
+turn_to(ARGV[5], ARGV[6])
+if redis.call('EXISTS', keys.gone) == 1 then
   return answer('waits')
 end
-local verdict = find_verdict()
+local verdict = verdict_of(redis.call('GET', keys.settled), now)
 if verdict then
   return answer('settled', verdict)
 end
@@ -62,22 +63,24 @@ local by = a.request == '0' and successor()
 if by then
   return answer('superseded', by)
 end
-local waits_until = tonumber(redis.call('ZSCORE', KEYS[5], a.delivery) or '')
+local waits_until = tonumber(redis.call('ZSCORE', keys.waiting, a.delivery) or '')
 local waits = waits_until and waits_until > now
 -- What is written here lasts longer than a delivery may wait, so that one look in a day renews enough.
-local is_noted = waits and tonumber(a.waits_until) - waits_until < DAY and (a.is_held or is_raised())
-if not waits and count_waiting(KEYS[5], a.now) >= tonumber(a.limit) then
+local is_noted = waits and tonumber(c.waits_until) - waits_until < DAY and (a.is_held or is_raised())
+if not waits and count_waiting(keys.waiting, c.now) >= tonumber(a.limit) then
   return answer('full')
 end
 -- What waits and is not in the history was trimmed from it: looking at it again does not bring it back to its top.
 if old or not waits then
   update_delivery(old, false)
   bound_history()
+  forget_expired(1)
 end
 if not is_noted then
   if not a.is_held then
-    raise_newest(' waits')
+    raise_waiting()
   end
   wait()
 end
+renew()
 return answer('waits')

@@ -1,23 +1,21 @@
--- Records an attempt. KEYS and ARGV: as `enter` says; the claim last, and the entry of the attempt.
--- Returns whether it was the first record of the attempt, the health, how many deliveries wait, and, if the standing
--- changed by it, when, and the health before and after.
+-- Records attempts, one after the other. KEYS and ARGV: as `enter` says; of each also its entry.
+-- Returns of each whether it was the first record of the attempt, how many deliveries wait, the health, and, if the
+-- standing changed by it, when, and the health before and after.
 
--- Who recorded the attempt: whoever else has a copy of its message makes it at another time.
-local by = a.attempt .. ' ' .. a.at
-local NOTHING = { '', {}, {} }
+-- The keys of a webhook are kept for longer than they are asked for by at least so long, in microseconds.
+local RENEWED_EVERY = 60 * 60 * 1000000
 
--- Adds the attempt, and forgets the oldest of too many. An entry begins with what it is ordered by.
-local function add_attempt(old)
-  redis.call('HSET', KEYS[12], a.request .. '.' .. a.ordinal, ARGV[5])
-  while old and redis.call('HLEN', KEYS[12]) > tonumber(a.attempts_limit) do
-    local entries, oldest, least = redis.call('HGETALL', KEYS[12]), nil, nil
-    for i = 1, #entries, 2 do
-      local key = string.match(entries[i + 1], '^%x+')
-      if not least or key < least then
-        oldest, least = entries[i], key
+-- Forgets the oldest of too many attempts. An entry begins with what it is ordered by.
+local function bound_attempts(old)
+  while old and redis.call('HLEN', keys.delivery) - DELIVERY_FIELDS > tonumber(c.attempts_limit) do
+    local fields, oldest, least = redis.call('HGETALL', keys.delivery), nil, nil
+    for i = 1, #fields, 2 do
+      local key = is_attempt(fields[i]) and string.match(fields[i + 1], '^%x+')
+      if key and (not least or key < least) then
+        oldest, least = fields[i], key
       end
     end
-    redis.call('HDEL', KEYS[12], oldest)
+    redis.call('HDEL', keys.delivery, oldest)
   end
 end
 
@@ -34,70 +32,91 @@ end
 local function is_followed(old)
   local ordinal = tonumber(a.ordinal)
   return old and old.request == a.request and old.ordinal > ordinal
-    or redis.call('HEXISTS', KEYS[12], a.request .. '.' .. text(ordinal + 1)) == 1
+    or redis.call('HEXISTS', keys.delivery, ATTEMPT .. a.request .. '.' .. text(ordinal + 1)) == 1
 end
 
-local function enter()
+local function enter(entry)
   local old = find_delivery()
-  update_delivery(old, is_late(old))
-  add_attempt(old)
+  update_delivery(old, is_late(old), entry)
+  bound_attempts(old)
   bound_history()
   if a.state ~= 'retrying' then
-    if a.state == 'delivered' then
-      raise_newest(' accepted')
-    end
-    forget_waiting()
-    redis.call('ZREM', KEYS[5], a.delivery)
+    end_waiting(a.state == 'delivered')
+    redis.call('ZREM', keys.waiting, a.delivery)
   elseif not is_followed(old) then
-    raise_newest(' waits')
+    raise_waiting()
     wait()
   end
 end
 
--- Returns the health, and the change of the standing, if there is one.
+-- Returns the health as a text, and the change of the standing as one, if there is one. Who made it stands in it: whoever
+-- else has a copy of the message makes it at another time.
 local function count_attempt()
-  local before = read_health(KEYS[4])
+  local kept = redis.call('HMGET', keys.health, unpack(FIELDS_AND_RENEWED))
+  local hour = text(math.floor(now / RENEWED_EVERY))
+  local is_to_renew = kept[#FIELDS_AND_RENEWED] ~= hour
+  if is_to_renew then
+    redis.call('HSET', keys.health, 'renewed', hour)
+    redis.call('PEXPIRE', keys.health, c.health_bound)
+    renew()
+  end
+  if a.count == 'accepted' and is_well(kept) then
+    local succeeded = text(math.max(tonumber(kept[SUCCEEDED] or '') or at, at))
+    redis.call('HSET', keys.health, 'succeeded', succeeded)
+    return text_of_well(succeeded, kept[SKIPPED]), ''
+  end
+  local before = health_of(kept)
   local health = copy_of(before)
   count(health, a.count, a.delivery, at, now, a.suspension)
   if a.state == 'skipped' then
     health.skipped = math.min(health.skipped + 1, MOST)
   end
   if a.count ~= '' or a.state == 'skipped' then
-    write_health(KEYS[4], before, health, a.health_bound)
+    write_health(keys.health, before, health, c.health_bound)
   end
-  if not differs(before, health) then
-    return texts_of(health), NOTHING
+  local change = ''
+  if differs(before, health) then
+    change = cjson.encode({ c.now, texts_of(before), texts_of(health), a.attempt .. ' ' .. a.at })
+    keep_change(keys.standings, 'counted ' .. change, c.changes_limit, c.health_bound)
   end
-  local change = { a.now, texts_of(before), texts_of(health), by }
-  keep_change(KEYS[7], 'counted ' .. cjson.encode(change), a.changes_limit, a.health_bound)
-  return texts_of(health), change
+  return table.concat(texts_of(health), ','), change
 end
 
 -- The change that this very record made before, whose answer was lost on its way.
 local function find_change()
-  for _, kept in ipairs(redis.call('LRANGE', KEYS[7], 0, -1)) do
+  for _, kept in ipairs(redis.call('LRANGE', keys.standings, 0, -1)) do
     local tally = string.match(kept, '^counted (.*)$')
-    local change = tally and cjson.decode(tally)
-    if change and change[4] == by then
-      return change
+    if tally and cjson.decode(tally)[4] == a.attempt .. ' ' .. a.at then
+      return tally
     end
   end
-  return NOTHING
+  return ''
 end
 
 -- What may fail, for want of memory, comes before what must not run twice.
-local is_first = not find_verdict()
-local health, change = nil, NOTHING
-if not is_first then
-  change = find_change()
-else
-  if redis.call('EXISTS', KEYS[3]) == 0 then
-    enter()
-    health, change = count_attempt()
-    redis.call('ZREM', KEYS[6], a.attempt)
+local function record(entry)
+  local health, change = nil, ''
+  local is_first = not verdict_of(redis.call('GET', keys.settled), now)
+  if not is_first then
+    change = find_change()
+  else
+    if redis.call('EXISTS', keys.gone) == 0 then
+      enter(entry)
+      health, change = count_attempt()
+      redis.call('ZREM', keys.trials, a.attempt)
+    end
+    redis.call('SET', keys.settled, c.settled_until .. ' ' .. a.verdict, 'PX', c.settled_bound)
   end
-  redis.call('SET', KEYS[2], a.settled_until .. ' ' .. a.verdict, 'PX', a.settled_bound)
-  redis.call('DEL', KEYS[#KEYS])
+  health = health or table.concat(texts_of(read_health(keys.health)), ',')
+  return is_first and 1 or 0, count_waiting(keys.waiting, c.now), health, change
 end
-return { is_first and 1 or 0, health or texts_of(read_health(KEYS[4])), count_waiting(KEYS[5], a.now),
-  change[1], change[2], change[3] }
+
+local answers, entries = {}, 0
+for place = 5, #ARGV, 3 do
+  turn_to(ARGV[place], ARGV[place + 1])
+  local first = #answers
+  answers[first + 1], answers[first + 2], answers[first + 3], answers[first + 4] = record(ARGV[place + 2])
+  entries = entries + 1
+end
+forget_expired(entries)
+return answers

@@ -2,8 +2,6 @@
 -- letter; ARGV: now.
 local verdicts = {}
 for place = 2, #KEYS do
-  local kept = redis.call('GET', KEYS[place])
-  local expires_at, verdict = string.match(kept or '', '^(%-?%d+) (.*)$')
-  verdicts[place - 1] = expires_at and tonumber(expires_at) > tonumber(ARGV[3]) and verdict or false
+  verdicts[place - 1] = verdict_of(redis.call('GET', KEYS[place]), tonumber(ARGV[3])) or false
 end
 return verdicts

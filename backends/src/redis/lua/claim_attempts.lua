@@ -1,0 +1,16 @@
+-- Claims attempts, unless they are settled or somebody else makes them. KEYS: marker, one per attempt; ARGV: now, and of
+-- each who claims it, until when, and how long the server keeps that. Returns what came of each, or the verdict if it is
+-- settled.
+local now, answers = tonumber(ARGV[3]), {}
+for place = 2, #KEYS do
+  local holder, until_text, bound = unpack(ARGV, 3 * place - 2, 3 * place)
+  local expires_at, kept = string.match(redis.call('GET', KEYS[place]) or '', '^(%-?%d+) (.*)$')
+  if not expires_at or tonumber(expires_at) <= now or kept == CLAIMED .. holder then
+    redis.call('SET', KEYS[place], until_text .. ' ' .. CLAIMED .. holder, 'PX', bound)
+    kept = 'ours'
+  elseif string.sub(kept, 1, 1) == CLAIMED then
+    kept = 'held'
+  end
+  answers[place - 1] = kept
+end
+return answers
