@@ -127,6 +127,8 @@ pub struct Telemetry {
     meters: SdkMeterProvider,
     registry: Registry,
     log: Log,
+    /// Whether there is a collector.
+    is_collected: bool,
 }
 
 impl Telemetry {
@@ -147,13 +149,14 @@ impl Telemetry {
         let scraped =
             opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false).build()?;
         let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+        let is_collected = config.otlp_endpoint.is_some();
         let mut meters = SdkMeterProvider::builder().with_resource(resource).with_reader(scraped);
         if let Some(endpoint) = config.otlp_endpoint {
             let client = Client::new(&endpoint)?;
             tracers = tracers.with_batch_exporter(client.span_exporter()?);
             meters = meters.with_reader(PeriodicReader::builder(client.metric_exporter()?).build());
         }
-        Ok(Self { tracers: tracers.build(), meters: meters.build(), registry, log })
+        Ok(Self { tracers: tracers.build(), meters: meters.build(), registry, log, is_collected })
     }
 
     /// Turns spans into traces. It works without a collector too, so that contexts always travel on.
@@ -163,7 +166,7 @@ impl Telemetry {
     {
         let tracer = self.tracers.tracer_with_scope(InstrumentationScope::builder(SCOPE).build());
         let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false);
-        layer.with_tracked_inactivity(false).with_filter(filter::of_traces())
+        layer.with_tracked_inactivity(false).with_filter(filter::of_traces(self.is_collected))
     }
 
     /// Where instruments are made.

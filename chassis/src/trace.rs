@@ -26,6 +26,9 @@ pub fn current_context() -> (String, String) {
 /// Makes `span` continue a trace from elsewhere. It must be called before the span is entered; headers
 /// that are not valid change nothing.
 pub fn continue_from(span: &Span, traceparent: &str, tracestate: &str) {
+    if span.is_disabled() || traceparent.is_empty() {
+        return;
+    }
     let parent = context_of(traceparent, tracestate);
     if !parent.span().span_context().is_valid() {
         return;

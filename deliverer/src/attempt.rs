@@ -42,19 +42,21 @@ pub struct Attempter {
 }
 
 impl Attempter {
-    /// Makes the next attempt of `delivery`. An error is ours: nothing was sent.
-    pub async fn attempt(&self, webhook: &Webhook, delivery: &Delivery) -> Result<Exchange, StoreError> {
+    /// Makes the next attempt of `delivery`, to `target` if the URL of the webhook was read and judged already. An error is
+    /// ours: nothing was sent.
+    pub async fn attempt(
+        &self,
+        webhook: &Webhook,
+        delivery: &Delivery,
+        target: Option<TargetUrl>,
+    ) -> Result<Exchange, StoreError> {
         if !webhook.enabled {
             return Ok(unsent("the webhook is disabled".to_owned()));
         }
         let content = &delivery.content;
-        let typed = webhook.url.expose();
-        let url = match TargetUrl::parse(&expand(typed, content), &self.policy) {
+        let url = match target.map_or_else(|| self.target(webhook, delivery), Ok) {
             Ok(url) => url,
-            Err(error) if has_placeholder(typed) => {
-                return Ok(unsent(format!("with its placeholders filled in, the {error}")));
-            }
-            Err(error) => return Ok(unsent(error.to_string())),
+            Err(reason) => return Ok(unsent(reason)),
         };
         if webhook.tls.skip_verify && !self.allows_skip_verify {
             return Ok(unsent(SKIP_VERIFY.to_owned()));
@@ -79,6 +81,18 @@ impl Attempter {
             self.transport.post_with(Post { url, headers, body: rendered.body.into() }, &webhook.tls).await;
         mask(&mut exchange.body, callback_url.expose());
         Ok(exchange)
+    }
+
+    /// Where this attempt goes. The error says why it cannot.
+    fn target(&self, webhook: &Webhook, delivery: &Delivery) -> Result<TargetUrl, String> {
+        let typed = webhook.url.expose();
+        TargetUrl::parse(&expand(typed, &delivery.content), &self.policy).map_err(|error| {
+            if has_placeholder(typed) {
+                format!("with its placeholders filled in, the {error}")
+            } else {
+                error.to_string()
+            }
+        })
     }
 
     /// Where the receiver of this attempt reports; empty, if nowhere.

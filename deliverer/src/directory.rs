@@ -94,9 +94,11 @@ impl Directory {
         self.health.get(id, read).await.unwrap_or_default()
     }
 
-    /// Remembers how a webhook fares, as the store has just said.
+    /// Remembers how a webhook fares, as the store has just said. When the last success was matters to nobody who asks here.
     pub async fn learn(&self, id: &WebhookId, health: Health) {
-        self.health.put(id, Arc::new(health)).await;
+        let without_success = |health: &Health| Health { succeeded_at: None, ..health.clone() };
+        let is_as_good = |known: &Arc<Health>, now: &Arc<Health>| without_success(known) == without_success(now);
+        self.health.put_news(id, Arc::new(health), is_as_good).await;
     }
 
     /// When the repository was first seen: at `candidate`, if not before.

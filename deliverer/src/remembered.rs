@@ -87,6 +87,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
         self.keep(key, value, BELIEVED, self.doubts.load(Ordering::Acquire)).await;
     }
 
+    /// The same, unless what is remembered is as good: then it is left alone, for half of the time for which it is believed.
+    pub async fn put_news(&self, key: &K, value: V, is_as_good: impl FnOnce(&V, &V) -> bool) {
+        if let Some(known) = self.entries.get(key).await
+            && known.believed_until.is_some_and(|until| until > Instant::now() + BELIEVED / 2)
+            && self.believed(&known).is_some_and(|known| is_as_good(&known, &value))
+        {
+            return;
+        }
+        self.put(key, value).await;
+    }
+
     /// Looks the value up again at its next use.
     pub async fn doubt(&self, key: &K) {
         self.doubts.fetch_add(1, Ordering::AcqRel);
@@ -136,6 +147,21 @@ mod tests {
         remembered.doubt_all();
         assert_eq!(read(&remembered, Some(4)).await, Some(4));
         assert_eq!(read(&remembered, Some(5)).await, Some(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_as_good_as_known_is_not_put_until_half_of_the_time_is_over() {
+        let remembered = Remembered::new(10);
+        let put = async |value, is_as_good: bool| {
+            remembered.put_news(&1, value, |_, _| is_as_good).await;
+            remembered.peek(&1).await
+        };
+        assert_eq!(put(1, true).await, Some(1));
+        assert_eq!((put(2, true).await, put(3, false).await), (Some(1), Some(3)));
+        tokio::time::advance(BELIEVED / 2).await;
+        assert_eq!(put(4, true).await, Some(4));
+        remembered.doubt(&1).await;
+        assert_eq!(put(5, true).await, Some(5));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,10 @@ impl UnderWay {
     /// Marks an attempt as under way until the guard is dropped. A copy of it waits for the original's end,
     /// and then finds its verdict recorded.
     pub async fn begin(&self, attempt: AttemptId) -> Guard<'_> {
+        // Copies are rare.
+        if self.lock().insert(attempt.clone()) {
+            return Guard { under_way: self, attempt };
+        }
         loop {
             let mut ended = pin!(self.ended.notified());
             // Before the look, or an end between look and wait would be missed.

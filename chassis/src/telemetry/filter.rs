@@ -1,8 +1,8 @@
 //! Which log lines are written and which spans are traced.
 
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, Targets};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -11,6 +11,8 @@ use crate::lifecycle::TASK_TARGET;
 /// What these crates say below WARN may hold headers, URLs or credentials, and fills disks. The names
 /// are prefixes.
 const QUIET: [&str; 8] = ["hickory", "hyper", "hyper_util", "reqwest", "h2", "rustls", "amq_protocol", "redis"];
+/// What the names of these crates begin with.
+const OURS: &str = "dockbell";
 /// lapin warns of a message that was returned, and shows its body. To it a closed channel is an error, although a
 /// queue that is looked for and not there is told in no other way, and so is the end of a recovery that nobody asked
 /// it for. What matters of it the adapter tells.
@@ -25,9 +27,15 @@ where
 }
 
 /// Spans that say what happened to an event. Those of tasks would make one trace of the whole life of a
-/// process.
-pub(crate) fn of_traces() -> Targets {
-    quiet(LevelFilter::INFO).with_target(TASK_TARGET, LevelFilter::OFF)
+/// process. Spans of ours at DEBUG are those whose contexts travel no further, and of which a process may begin thousands
+/// per second: they are traced where somebody collects them, and otherwise cost nothing.
+pub(crate) fn of_traces<S>(is_collected: bool) -> impl Filter<S> {
+    let is_of_ours = |metadata: &Metadata<'_>| {
+        metadata.is_span() && *metadata.level() <= Level::DEBUG && metadata.target().starts_with(OURS)
+    };
+    let leaves = filter_fn(move |metadata| is_collected && is_of_ours(metadata));
+    let all = FilterExt::<S>::or(quiet(LevelFilter::INFO), leaves);
+    FilterExt::<S>::and(all, Targets::new().with_default(LevelFilter::TRACE).with_target(TASK_TARGET, LevelFilter::OFF))
 }
 
 fn quiet(others: LevelFilter) -> Targets {

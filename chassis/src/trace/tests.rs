@@ -3,7 +3,7 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use tracing::subscriber::DefaultGuard;
-use tracing::{info_span, subscriber};
+use tracing::{debug_span, info_span, subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
@@ -21,11 +21,15 @@ struct Traced {
 }
 
 fn traced() -> Traced {
+    traced_where(true)
+}
+
+fn traced_where(is_collected: bool) -> Traced {
     use tracing_subscriber::Layer;
 
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_filter(of_traces());
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_filter(of_traces(is_collected));
     let guard = subscriber::set_default(tracing_subscriber::registry().with(layer));
     Traced { exporter, _provider: provider, _guard: guard }
 }
@@ -52,6 +56,21 @@ fn a_span_continues_the_trace_of_its_headers() {
     assert_eq!(receive.span_context.trace_id().to_string(), TRACE);
     assert_eq!(receive.parent_span_id.to_string(), "b7ad6b7169203331");
     assert!(receive.parent_span_is_remote);
+}
+
+#[test]
+fn a_span_at_debug_is_traced_where_somebody_collects_it_and_there_alone() {
+    for is_collected in [true, false] {
+        let traced = traced_where(is_collected);
+        info_span!("receive").in_scope(|| {
+            let leaf = debug_span!("leaf");
+            assert_eq!(leaf.is_disabled(), !is_collected);
+            continue_from(&leaf, PARENT, "");
+        });
+        let names: Vec<_> = traced.exporter.get_finished_spans().unwrap().into_iter().map(|span| span.name).collect();
+        let expected: &[&str] = if is_collected { &["leaf", "receive"] } else { &["receive"] };
+        assert_eq!(names, expected);
+    }
 }
 
 #[test]

@@ -28,14 +28,14 @@ impl Deliverer {
     pub(super) async fn attempt(&self, webhook: &Webhook, delivery: Delivery, way: &Way) -> AttemptRecord {
         let at = self.settler.clock.now();
         self.settler.metrics.attempt_started();
-        let span = tracing::info_span!(
+        let span = tracing::debug_span!(
             "attempt",
             otel.kind = "client",
             attempt.ordinal = delivery.ordinal,
             outcome = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty
         );
-        let prepare = || self.attempter.attempt(webhook, &delivery);
+        let prepare = || self.attempter.attempt(webhook, &delivery, way.target.clone());
         let attempt = self.settler.until_done("prepare an attempt", prepare);
         let attempt = begun("attempt begun", attempt);
         let mut exchange = tracing::Instrument::instrument(attempt, span.clone()).await;

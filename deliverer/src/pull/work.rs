@@ -110,11 +110,15 @@ impl Deliverer {
         let Some(webhooks) = unless_stopped(surroundings, look_up).await else { return false };
         let deliveries = route(batch, &webhooks);
         tracing::debug!(repository = %batch.repository, deliveries = deliveries.len(), "a batch was routed");
-        let done = join_all(deliveries.into_iter().map(|(webhook, delivery)| async move {
-            let kind = surroundings.kind();
+        let kind = surroundings.kind();
+        let deliver = async |(webhook, delivery): (Arc<Webhook>, Delivery)| {
             self.deliver(&webhook, Owed { delivery, maybe_repeated, kind, surroundings }).await
-        }));
-        done.await.into_iter().all(|is_done| is_done)
+        };
+        // Most batches owe one delivery.
+        match <[_; 1]>::try_from(deliveries) {
+            Ok([only]) => deliver(only).await,
+            Err(deliveries) => join_all(deliveries.into_iter().map(deliver)).await.into_iter().all(|is_done| is_done),
+        }
     }
 
     /// Makes the next attempt of a delivery that was waiting. That its time has come is for the bus to know, which
@@ -147,10 +151,9 @@ impl Deliverer {
     async fn deliver(&self, webhook: &Webhook, mut owed: Owed<'_>) -> bool {
         let (surroundings, mut pause) = (owed.surroundings, FIRST_LOOK);
         loop {
-            let trace = owed.delivery.content.trace.clone();
             let (id, format) = (&owed.delivery.id, webhook.format.as_str());
-            let (maybe_repeated, kind) = (owed.maybe_repeated, owed.kind);
-            let span = tracing::info_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
+            let (maybe_repeated, kind, trace) = (owed.maybe_repeated, owed.kind, &owed.delivery.content.trace);
+            let span = tracing::debug_span!("delivery", otel.kind = "consumer", delivery.id = %id, webhook.id = %webhook.id, webhook.format = format);
             trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
             match self.deliver_in_span(owed).instrument(span).await {
                 Done::All => return true,
@@ -221,15 +224,21 @@ impl Deliverer {
         if let Some(admission) = self.held_by_chain(&webhook, &owed.delivery).await {
             return self.turn_away(&webhook, owed.awaiting(self.settler.clock.now()), admission, "chain").await;
         }
-        let way = match unless_stopped(owed.surroundings, self.way(&webhook, owed.surroundings)).await {
-            Some(Ok(way)) => way,
-            Some(Err(no_place)) => {
+        let found = unless_stopped(owed.surroundings, self.way_at_once(&webhook, owed.surroundings)).await;
+        let (way, has_waited) = match found {
+            Some((Ok(way), has_waited)) => (way, has_waited),
+            Some((Err(no_place), _)) => {
                 return self.turn_away(&webhook, owed, self.busy(&webhook, no_place).await, "lane").await;
             }
             None => return Done::Nothing,
         };
-        // It may have taken a while: what counts is how things are now.
-        let Some((webhook, admission)) = self.admission(&owed).await else { return Done::All };
+        let (webhook, admission) = if has_waited {
+            // What counts is how things are now.
+            let Some(now) = self.admission(&owed).await else { return Done::All };
+            now
+        } else {
+            (webhook, admission)
+        };
         match admission {
             Admission::Attempt => {}
             Admission::Try if self.may_try(&webhook, &owed.delivery).await => {}
