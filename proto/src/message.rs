@@ -1,12 +1,15 @@
 //! What stands on the queues: a batch or one delivery, each with the version of its schema.
 
+use std::borrow::Cow;
+
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::delivery::Delivery;
 
 /// A message on the queues between producer and deliverer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "schema")]
 pub enum Message {
     /// A batch, not yet routed.
@@ -17,15 +20,27 @@ pub enum Message {
     Delivery(Delivery),
 }
 
+/// What says how the rest is to be read.
+#[derive(Deserialize)]
+struct Schema<'a> {
+    #[serde(borrow)]
+    schema: Cow<'a, str>,
+}
+
 /// The message cannot be read by this version.
 #[derive(Debug, thiserror::Error)]
 #[error("not a message that this version reads (dockbell.batch/1 or dockbell.delivery/1): {0}")]
 pub struct MessageError(#[from] serde_json::Error);
 
 impl Message {
-    /// Reads a message body.
+    /// Reads a message body. A first look finds the schema, which costs less than to keep everything until it is found.
     pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
-        Ok(serde_json::from_slice(body)?)
+        let Schema { schema } = serde_json::from_slice(body)?;
+        match &*schema {
+            "dockbell.batch/1" => Ok(Self::Batch(serde_json::from_slice(body)?)),
+            "dockbell.delivery/1" => Ok(Self::Delivery(serde_json::from_slice(body)?)),
+            other => Err(serde_json::Error::custom(format_args!("unknown schema {other:?}")).into()),
+        }
     }
 
     /// Writes the message body.
