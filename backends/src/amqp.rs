@@ -10,6 +10,7 @@ mod connect;
 mod dead;
 mod delay;
 mod depth;
+mod desk;
 mod feed;
 mod feeds;
 mod flight;

@@ -223,6 +223,11 @@ pub trait Bus: fmt::Debug + Send + Sync {
 pub trait Consume: fmt::Debug + Send {
     /// See [`Consumer::next`].
     async fn next(&mut self) -> Option<Received>;
+
+    /// See [`Consumer::next_ready`].
+    fn next_ready(&mut self) -> Option<Received> {
+        None
+    }
 }
 
 /// A running consumer. Dropping it stops consumption; messages already handed out stay theirs who hold them.
@@ -239,6 +244,12 @@ impl Consumer {
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Received> {
         self.0.next().await
+    }
+
+    /// A further message, if one can be handed out without waiting; an adapter that cannot tell has none. Who takes
+    /// many at once is woken less often.
+    pub fn next_ready(&mut self) -> Option<Received> {
+        self.0.next_ready()
     }
 }
 
@@ -261,6 +272,14 @@ pub enum Settlement {
 pub trait Settle: fmt::Debug + Send {
     /// Settles the message.
     async fn settle(&mut self, settlement: Settlement) -> Result<(), BusError>;
+
+    /// Settles as [`Settlement::Ack`] says, where that needs no waiting; none where it does.
+    fn ack_at_once(&mut self) -> Option<Result<(), BusError>> {
+        None
+    }
+
+    /// See [`Receipt::let_go`].
+    fn let_go(&mut self) {}
 }
 
 /// The duty to settle one message. Dropping it gives the message back to its queue.
@@ -274,9 +293,18 @@ impl Receipt {
         Self(Box::new(settle))
     }
 
+    /// The message will not be given up: what only that would take, as a copy of it, is held no longer. Giving it up
+    /// may fail from now on.
+    pub fn let_go(&mut self) {
+        self.0.let_go();
+    }
+
     /// The message's work is durable elsewhere. Returns once the bus has taken note; a crash right after
     /// may still make the message come back.
     pub async fn ack(mut self) -> Result<(), BusError> {
+        if let Some(acked) = self.0.ack_at_once() {
+            return acked;
+        }
         self.0.settle(Settlement::Ack).await
     }
 

@@ -32,10 +32,9 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// The first message whose connection still stands.
-    fn take(&self) -> Option<Arrived> {
-        let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| arrived.pop_front()).find(|arrived| !arrived.receipt.is_stale())
+    /// Takes all there is at once, in exchange for an empty list.
+    fn take_all(&self, empty: &mut VecDeque<Arrived>) {
+        std::mem::swap(&mut *self.arrived.lock().unwrap_or_else(PoisonError::into_inner), empty);
     }
 
     /// Gives back what was not handed out.
@@ -55,6 +54,8 @@ impl Inbox {
 #[derive(Debug)]
 pub(super) struct AmqpConsumer {
     inbox: Arc<Inbox>,
+    /// What was taken from the inbox and not yet handed out.
+    taken: VecDeque<Arrived>,
     /// One for each message that may be handed out and not settled, whatever its shard.
     permits: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
@@ -66,7 +67,7 @@ impl AmqpConsumer {
     /// A consumer of what is put into `inbox`. Cancels `gone` when it is dropped.
     pub(super) fn new(inbox: Arc<Inbox>, prefetch: u16, closed: CancellationToken, gone: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(prefetch.into()));
-        Self { inbox, permits, permit: None, closed, _gone: gone.drop_guard() }
+        Self { inbox, taken: VecDeque::new(), permits, permit: None, closed, _gone: gone.drop_guard() }
     }
 
     async fn take(&mut self) -> Received {
@@ -78,10 +79,23 @@ impl AmqpConsumer {
             self.permit = Some(permit);
         }
         loop {
-            if let Some(arrived) = self.inbox.take() {
+            if let Some(arrived) = self.first() {
                 return hand_out(arrived, self.permit.take());
             }
             self.inbox.changed.notified().await;
+        }
+    }
+
+    /// The first message whose connection still stands.
+    fn first(&mut self) -> Option<Arrived> {
+        loop {
+            if self.taken.is_empty() {
+                self.inbox.take_all(&mut self.taken);
+            }
+            let arrived = self.taken.pop_front()?;
+            if !arrived.receipt.is_stale() {
+                return Some(arrived);
+            }
         }
     }
 }
@@ -102,6 +116,17 @@ impl Consume for AmqpConsumer {
             () = closed.cancelled() => None,
             received = self.take() => Some(received),
         }
+    }
+
+    fn next_ready(&mut self) -> Option<Received> {
+        if self.closed.is_cancelled() {
+            return None;
+        }
+        if self.permit.is_none() {
+            self.permit = Some(Arc::clone(&self.permits).try_acquire_owned().ok()?);
+        }
+        let arrived = self.first()?;
+        Some(hand_out(arrived, self.permit.take()))
     }
 }
 

@@ -3,7 +3,7 @@
 //! One acknowledgement can cover a whole prefix of the tags, which is several times as fast as one each.
 //! What stands behind a message that is held for long is acknowledged singly, because it would use up the prefetch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,13 +11,25 @@ use tokio::time::Instant;
 /// How long a message may be held before those behind it do not wait for it any more.
 const LONGEST_GAP: Duration = Duration::from_millis(250);
 
+/// What is known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It is not settled, since then.
+    Held(Instant),
+    /// It is settled, which the broker was not told.
+    Settled,
+    /// The broker knows what became of it.
+    Released,
+}
+
 /// The tags of one channel that the broker waits for.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Those that are not settled, and since when they are held.
-    held: BTreeMap<u64, Instant>,
-    /// Those that are settled, which the broker was not told.
-    settled: BTreeSet<u64>,
+    /// The tag of the first state: a channel counts its messages, so that tags leave no gaps.
+    first: u64,
+    states: VecDeque<State>,
+    held: usize,
+    settled: usize,
 }
 
 /// Acknowledgements that are due.
@@ -31,32 +43,48 @@ pub(super) struct Due {
 }
 
 impl Ledger {
+    /// Takes note of a message that was handed out; its tag is larger than all before it.
     pub(super) fn hold(&mut self, tag: u64, now: Instant) {
-        self.held.insert(tag, now);
+        if self.states.is_empty() {
+            self.first = tag;
+        }
+        while self.first + count(self.states.len()) < tag {
+            self.states.push_back(State::Released);
+        }
+        self.states.push_back(State::Held(now));
+        self.held += 1;
     }
 
     pub(super) fn settle(&mut self, tag: u64) {
-        if self.held.remove(&tag).is_some() {
-            self.settled.insert(tag);
+        if let Some(state @ State::Held(_)) = self.state(tag) {
+            *state = State::Settled;
+            self.held -= 1;
+            self.settled += 1;
         }
     }
 
     /// The broker knows what became of the message.
     pub(super) fn release(&mut self, tag: u64) {
-        self.held.remove(&tag);
-        self.settled.remove(&tag);
+        let Some(state) = self.state(tag) else { return };
+        match std::mem::replace(state, State::Released) {
+            State::Held(_) => self.held -= 1,
+            State::Settled => self.settled -= 1,
+            State::Released => {}
+        }
     }
 
     /// How many messages the broker waits for.
     pub(super) fn owed(&self) -> usize {
-        self.held.len() + self.settled.len()
+        self.held + self.settled
     }
 
     /// Takes out what is due. A prefix ends at a tag that the broker still waits for, because it refuses any
     /// other.
     pub(super) fn take_due(&mut self, now: Instant) -> Due {
         let mut due = self.take_prefix();
-        if self.held.first_key_value().is_some_and(|(_, since)| now.duration_since(*since) >= LONGEST_GAP) {
+        if let Some(State::Held(since)) = self.states.front()
+            && now.duration_since(*since) >= LONGEST_GAP
+        {
             self.take_singles(&mut due);
         }
         due
@@ -69,18 +97,35 @@ impl Ledger {
         due
     }
 
+    /// The prefix ends before the first message that is held.
     fn take_prefix(&mut self) -> Due {
-        let behind = match self.held.first_key_value() {
-            Some((first, _)) => self.settled.split_off(first),
-            None => BTreeSet::new(),
-        };
-        let prefix = std::mem::replace(&mut self.settled, behind);
-        Due { prefix: prefix.last().copied(), singles: Vec::new(), count: count(prefix.len()) }
+        let mut due = Due::default();
+        while let Some(state) = self.states.front().filter(|state| !matches!(state, State::Held(_))) {
+            if *state == State::Settled {
+                due.prefix = Some(self.first);
+                due.count += 1;
+            }
+            self.states.pop_front();
+            self.first += 1;
+        }
+        self.settled -= usize::try_from(due.count).unwrap_or_default();
+        due
     }
 
     fn take_singles(&mut self, due: &mut Due) {
-        due.singles = std::mem::take(&mut self.settled).into_iter().collect();
+        if self.settled == 0 {
+            return;
+        }
+        for (tag, state) in (self.first..).zip(&mut self.states).filter(|(_, state)| **state == State::Settled) {
+            *state = State::Released;
+            due.singles.push(tag);
+        }
         due.count += count(due.singles.len());
+        self.settled = 0;
+    }
+
+    fn state(&mut self, tag: u64) -> Option<&mut State> {
+        self.states.get_mut(usize::try_from(tag.checked_sub(self.first)?).ok()?)
     }
 }
 

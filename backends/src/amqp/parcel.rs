@@ -10,7 +10,7 @@ use dockbell_proto::clock::Clock;
 use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, MAX_SHORT_STRING_LENGTH, ShortString};
 
 use crate::bus::{Outgoing, PublishError};
 
@@ -63,7 +63,7 @@ impl Parcel {
     /// Takes a message in; what the wire has no room for is refused.
     pub(super) fn new(message: Outgoing) -> Result<Self, PublishError> {
         let Outgoing { id, key: _, headers, body, maybe_repeated } = message;
-        let fits = |text: &str| ShortString::try_new(text).is_ok();
+        let fits = |text: &str| text.len() <= MAX_SHORT_STRING_LENGTH;
         if !fits(&id) || !headers.iter().all(|(name, value)| fits(name) && (name != CONTENT_TYPE || fits(value))) {
             return Err(PublishError::Unroutable("an id or a header's name is longer than 255 bytes".to_owned()));
         }
@@ -77,10 +77,9 @@ impl Parcel {
         let mut own = Own::default();
         let mut headers: Vec<(String, String)> = Vec::new();
         if let Some(kind) = properties.content_type() {
-            headers.push((CONTENT_TYPE.to_owned(), kind.to_string()));
+            headers.push((CONTENT_TYPE.to_owned(), kind.as_str().to_owned()));
         }
-        let table = properties.headers().clone().unwrap_or_default();
-        for (name, value) in table.inner() {
+        for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
             let Some(value) = text_of(value) else { continue };
             let name = name.as_str().to_ascii_lowercase();
             if !own.take(&name, &value) && !OF_BROKER.iter().any(|prefix| name.starts_with(prefix)) {
@@ -89,7 +88,7 @@ impl Parcel {
         }
         headers.sort();
         Self {
-            id: properties.message_id().as_ref().map(ToString::to_string).unwrap_or_default(),
+            id: properties.message_id().as_ref().map(|id| id.as_str().to_owned()).unwrap_or_default(),
             headers,
             body: data.into(),
             maybe_repeated: redelivered || own.maybe_repeated,
@@ -189,7 +188,7 @@ fn insert(table: &mut FieldTable, name: &str, value: &str) {
 fn text_of(value: &AMQPValue) -> Option<String> {
     match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
         AMQPValue::Boolean(value) => Some(value.to_string()),
         AMQPValue::ShortShortInt(value) => Some(value.to_string()),
         AMQPValue::ShortInt(value) => Some(value.to_string()),

@@ -5,53 +5,39 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::bus::{BusError, Queue, Settle, Settlement};
+use crate::bus::{BusError, Settle, Settlement};
 
-use super::outbox::Outbox;
+use super::desk::{Call, Desk, Verdict};
 use super::parcel::Parcel;
 
 /// How long a message is held that cannot be given up now, so that it does not turn round and round.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// What becomes of a message.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    Ack,
-    /// As `Ack`, at once; the sender is told when the broker has carried it out.
-    AckNow(oneshot::Sender<()>),
-    Requeue,
-}
-
-/// Carries verdicts to the channel that a message came over. It is closed when that channel is, which is how
-/// a receipt learns that it is stale. It has a place for every message that the channel may hand out.
-pub(super) type Verdicts = mpsc::Sender<(u64, Verdict)>;
+const LET_GO: &str = "the receipt does not know its message any more";
 
 /// What the members of a bundle have in common: its verdict is told when all of theirs are.
 #[derive(Debug)]
 struct Bundle {
     tag: u64,
-    verdicts: Verdicts,
     left: AtomicUsize,
     is_to_come_again: AtomicBool,
 }
 
 impl Bundle {
     /// Takes the verdict on one of the members. If one of them is to come again, all of them do.
-    fn tell(&self, verdict: Verdict) -> Result<(), BusError> {
+    fn tell(&self, desk: &Desk, verdict: Verdict) -> Result<(), BusError> {
         let done = match verdict {
             Verdict::Ack => None,
-            Verdict::AckNow(done) => Some(done),
-            Verdict::Requeue => {
+            Verdict::Now(Call::Ack(done)) => Some(done),
+            Verdict::Now(Call::Requeue) => {
                 self.is_to_come_again.store(true, Ordering::SeqCst);
                 None
             }
         };
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let is_to_come_again = self.is_to_come_again.load(Ordering::SeqCst);
-            let verdict = if is_to_come_again { Verdict::Requeue } else { Verdict::Ack };
-            self.verdicts.try_send((self.tag, verdict)).map_err(|_| BusError::Stale)?;
+            desk.tell(self.tag, if is_to_come_again { Verdict::Now(Call::Requeue) } else { Verdict::Ack })?;
         }
         // A member that was given up is kept elsewhere by now; should the bundle come again, it does too.
         if let Some(done) = done {
@@ -62,65 +48,46 @@ impl Bundle {
     }
 }
 
-/// How a verdict reaches the broker.
+/// How a verdict reaches the desk.
 #[derive(Debug)]
 enum Way {
-    Own(u64, Verdicts),
+    Own,
     WithBundle(Arc<Bundle>),
-}
-
-impl Way {
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Own(_, verdicts) => verdicts.is_closed(),
-            Self::WithBundle(bundle) => bundle.verdicts.is_closed(),
-        }
-    }
-
-    fn tell(self, verdict: Verdict) -> Result<(), BusError> {
-        match self {
-            Self::Own(tag, verdicts) => verdicts.try_send((tag, verdict)).map_err(|_| BusError::Stale),
-            Self::WithBundle(bundle) => bundle.tell(verdict),
-        }
-    }
 }
 
 /// The receipt of one message.
 #[derive(Debug)]
 pub(super) struct AmqpReceipt {
     tag: u64,
+    desk: Arc<Desk>,
     /// None once the verdict is told.
     way: Option<Way>,
-    outbox: Outbox,
-    queue: Queue,
-    parcel: Option<Parcel>,
+    /// What it takes to give the message up, as long as that may happen.
+    parcel: Option<Box<Parcel>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl AmqpReceipt {
-    pub(super) fn new(tag: u64, verdicts: Verdicts, outbox: Outbox, queue: Queue) -> Self {
-        Self { tag, way: Some(Way::Own(tag, verdicts)), outbox, queue, parcel: None, permit: None }
+    pub(super) fn new(tag: u64, desk: Arc<Desk>) -> Self {
+        Self::told_by(tag, desk, Way::Own)
+    }
+
+    fn told_by(tag: u64, desk: Arc<Desk>, way: Way) -> Self {
+        Self { tag, desk, way: Some(way), parcel: None, permit: None }
     }
 
     /// Receipts for the members of a bundle, instead of the one for it.
     pub(super) fn shared_by(mut self, members: usize) -> Vec<Self> {
-        let Some(Way::Own(tag, verdicts)) = self.way.take() else { return Vec::new() };
+        let Some(Way::Own) = self.way.take() else { return Vec::new() };
         let (left, is_to_come_again) = (AtomicUsize::new(members), AtomicBool::new(false));
-        let bundle = Arc::new(Bundle { tag, verdicts, left, is_to_come_again });
-        let receipt = || Self {
-            tag,
-            way: Some(Way::WithBundle(Arc::clone(&bundle))),
-            outbox: self.outbox.clone(),
-            queue: self.queue,
-            parcel: None,
-            permit: None,
-        };
+        let bundle = Arc::new(Bundle { tag: self.tag, left, is_to_come_again });
+        let receipt = || Self::told_by(self.tag, Arc::clone(&self.desk), Way::WithBundle(Arc::clone(&bundle)));
         std::iter::repeat_with(receipt).take(members).collect()
     }
 
     /// Keeps what it takes to give the message up, and the permit until it is settled.
     pub(super) fn hold(&mut self, parcel: &Parcel, permit: Option<OwnedSemaphorePermit>) {
-        self.parcel = Some(parcel.clone());
+        self.parcel = Some(Box::new(parcel.clone()));
         self.permit = permit;
     }
 
@@ -129,27 +96,30 @@ impl AmqpReceipt {
     }
 
     pub(super) fn is_stale(&self) -> bool {
-        self.way.as_ref().is_none_or(Way::is_closed)
+        self.way.is_none() || self.desk.is_closed()
     }
 
     pub(super) fn tell(&mut self, verdict: Verdict) -> Result<(), BusError> {
         let way = self.way.take().ok_or(BusError::Stale)?;
         drop(self.permit.take());
-        way.tell(verdict)
+        match way {
+            Way::Own => self.desk.tell(self.tag, verdict),
+            Way::WithBundle(bundle) => bundle.tell(&self.desk, verdict),
+        }
     }
 
     async fn bury(&mut self, reason: String) -> Result<(), BusError> {
         if self.is_stale() {
             return Err(BusError::Stale);
         }
-        let parcel = self.parcel.clone().ok_or(BusError::Stale)?;
-        if let Err(error) = self.outbox.bury(self.queue, parcel, reason).await {
+        let parcel = self.parcel.as_deref().cloned().ok_or_else(|| BusError::Away(LET_GO.to_owned()))?;
+        if let Err(error) = self.desk.outbox.bury(self.desk.queue, parcel, reason).await {
             // The message goes back to its queue and comes again at once.
             tokio::time::sleep(PAUSE).await;
             return Err(BusError::Away(error.to_string()));
         }
         let (done, carried_out) = oneshot::channel();
-        self.tell(Verdict::AckNow(done))?;
+        self.tell(Verdict::Now(Call::Ack(done)))?;
         carried_out.await.map_err(|_| BusError::Stale)
     }
 }
@@ -159,15 +129,23 @@ impl Settle for AmqpReceipt {
     async fn settle(&mut self, settlement: Settlement) -> Result<(), BusError> {
         match settlement {
             Settlement::Ack => self.tell(Verdict::Ack),
-            Settlement::Requeue => self.tell(Verdict::Requeue),
+            Settlement::Requeue => self.tell(Verdict::Now(Call::Requeue)),
             Settlement::DeadLetter { reason } => self.bury(reason).await,
         }
+    }
+
+    fn ack_at_once(&mut self) -> Option<Result<(), BusError>> {
+        Some(self.tell(Verdict::Ack))
+    }
+
+    fn let_go(&mut self) {
+        self.parcel = None;
     }
 }
 
 impl Drop for AmqpReceipt {
     fn drop(&mut self) {
-        if self.way.is_some() && self.tell(Verdict::Requeue).is_err() {
+        if self.way.is_some() && self.tell(Verdict::Now(Call::Requeue)).is_err() {
             tracing::trace!(tag = self.tag, "the broker requeues what a lost connection had handed out");
         }
     }

@@ -1,6 +1,7 @@
 //! One queue of one consumer on one channel: receives, lets wait what is early, settles, watches.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
 use super::Feed;
@@ -19,11 +19,12 @@ use crate::amqp::bundle;
 use crate::amqp::connect::{self, CallError, within};
 use crate::amqp::delay::{Wait, wait_for};
 use crate::amqp::depth;
+use crate::amqp::desk::{Call, Calls, Desk, Verdict};
 use crate::amqp::inbox::Arrived;
 use crate::amqp::incarnation::Incarnation;
-use crate::amqp::ledger::{Due, Ledger};
+use crate::amqp::ledger::Due;
 use crate::amqp::parcel::Parcel;
-use crate::amqp::receipt::{AmqpReceipt, Verdict, Verdicts};
+use crate::amqp::receipt::AmqpReceipt;
 use crate::amqp::sources::Role;
 use crate::bus::{PublishError, Queue};
 
@@ -33,15 +34,16 @@ const COLLECT: Duration = Duration::from_millis(5);
 const WATCH: Duration = Duration::from_secs(15);
 /// How long sending a message to wait again is paused after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How many messages are received before anything else comes to its turn.
+const LOT: usize = 256;
 
 /// A consumer on a channel.
 pub(super) struct Session {
     channel: Channel,
     /// None when the consumer was cancelled.
     consumer: Option<Consumer>,
-    verdicts: Verdicts,
-    told: mpsc::Receiver<(u64, Verdict)>,
-    ledger: Ledger,
+    desk: Arc<Desk>,
+    calls: Calls,
     /// Messages that are due soon, by time and then by tag.
     early: BTreeMap<(Instant, u64), Arrived>,
     /// Messages that are on their way to wait again.
@@ -68,13 +70,12 @@ impl Session {
         let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
         let consuming = channel.basic_consume(queue, ShortString::default(), options, arguments);
         let consumer = within(bound, "consume", consuming).await?;
-        let (verdicts, told) = mpsc::channel(feed.prefetch.get().into());
+        let (desk, calls) = Desk::new(feed.outbox.clone(), feed.source.role.queue(), feed.prefetch.get().into());
         Ok(Self {
             channel,
             consumer: Some(consumer),
-            verdicts,
-            told,
-            ledger: Ledger::default(),
+            desk: Arc::new(desk),
+            calls,
             early: BTreeMap::new(),
             hopping: FuturesUnordered::new(),
             received: 0,
@@ -96,7 +97,7 @@ impl Session {
         let (mut collect, mut watch) = (interval(COLLECT), interval(WATCH));
         watch.reset();
         let mut is_wanted = true;
-        while is_wanted || self.ledger.owed() > 0 {
+        while is_wanted || self.owed() > 0 {
             let first_due = self.early.keys().next().map(|(due, _)| sleep_until(*due));
             tokio::select! {
                 biased;
@@ -108,11 +109,11 @@ impl Session {
                     feed.inbox.clear();
                     self.cancel(feed).await?;
                 }
-                _ = collect.tick(), if self.ledger.owed() > 0 => self.acknowledge(feed).await?,
+                _ = collect.tick(), if self.owed() > 0 => self.acknowledge(feed).await?,
                 _ = watch.tick(), if is_wanted => self.look(feed, incarnation).await?,
-                Some((tag, verdict)) = self.told.recv() => self.settle(feed, tag, verdict).await?,
+                Some((tag, call)) = self.calls.recv() => self.answer(feed, tag, call).await?,
                 delivery = next(&mut self.consumer), if self.consumer.is_some() => match delivery {
-                    Some(Ok(delivery)) => self.receive(feed, delivery, is_wanted),
+                    Some(Ok(delivery)) => self.receive_all(feed, delivery, is_wanted)?,
                     Some(Err(error)) => return Err(error.to_string()),
                     None if is_wanted => return Err("the broker cancelled the consumer".to_owned()),
                     None => self.consumer = None,
@@ -127,19 +128,36 @@ impl Session {
     }
 
     fn owed(&self) -> u64 {
-        u64::try_from(self.ledger.owed()).unwrap_or(u64::MAX)
+        u64::try_from(self.desk.ledger().owed()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes a message in, with others that are there already, so that one wake-up serves many.
+    fn receive_all(&mut self, feed: &Feed, first: Delivery, is_wanted: bool) -> Result<(), String> {
+        let now = Instant::now();
+        self.receive(feed, first, (now, is_wanted));
+        for _ in 1..LOT {
+            // What is not there now is waited for by the next turn, which also sees the end.
+            match next(&mut self.consumer).now_or_never() {
+                Some(Some(Ok(delivery))) => self.receive(feed, delivery, (now, is_wanted)),
+                Some(Some(Err(error))) => return Err(error.to_string()),
+                Some(None) if is_wanted => return Err("the broker cancelled the consumer".to_owned()),
+                Some(None) => self.consumer = None,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Takes a message in. The one that another process had told to wait may be there twice, because that
     /// process may have gone before it learned of its success.
-    fn receive(&mut self, feed: &Feed, delivery: Delivery, is_wanted: bool) {
+    fn receive(&mut self, feed: &Feed, delivery: Delivery, (now, is_wanted): (Instant, bool)) {
         let tag = delivery.delivery_tag;
-        self.ledger.hold(tag, Instant::now());
+        self.desk.ledger().hold(tag, now);
         self.received += 1;
         feed.outbox.sizes.held(feed.source.role.queue()).fetch_add(1, Ordering::Relaxed);
         feed.outbox.sizes.note(feed.source.role.queue(), delivery.data.len());
         let mut parcel = Parcel::read(delivery);
-        let receipt = AmqpReceipt::new(tag, self.verdicts.clone(), feed.outbox.clone(), feed.source.role.queue());
+        let receipt = AmqpReceipt::new(tag, Arc::clone(&self.desk));
         if !is_wanted {
             // Dropping the receipt gives the message back.
             return;
@@ -169,36 +187,35 @@ impl Session {
         }
     }
 
-    async fn settle(&mut self, feed: &Feed, tag: u64, verdict: Verdict) -> Result<(), String> {
-        match verdict {
-            Verdict::Ack => {
-                self.ledger.settle(tag);
-                Ok(())
-            }
-            Verdict::AckNow(done) => {
+    /// Does at once what a receipt asks for.
+    async fn answer(&mut self, feed: &Feed, tag: u64, call: Call) -> Result<(), String> {
+        match call {
+            Call::Ack(done) => {
                 let options = BasicAckOptions { multiple: false };
                 bounded(feed, "acknowledge", self.channel.basic_ack(tag, options)).await?;
-                self.ledger.release(tag);
-                feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(1, Ordering::Relaxed);
+                self.release(feed, tag);
                 // A channel is served in order: once this is answered, the acknowledgement is carried out.
                 let barrier = self.channel.basic_qos(feed.prefetch.get(), BasicQosOptions::default());
                 bounded(feed, "settle", barrier).await?;
                 // Whoever settled may have stopped waiting.
                 done.send(()).ok();
-                Ok(())
             }
-            Verdict::Requeue => {
+            Call::Requeue => {
                 let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
                 bounded(feed, "requeue", self.channel.basic_nack(tag, options)).await?;
-                self.ledger.release(tag);
-                feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(1, Ordering::Relaxed);
-                Ok(())
+                self.release(feed, tag);
             }
         }
+        Ok(())
+    }
+
+    fn release(&self, feed: &Feed, tag: u64) {
+        self.desk.ledger().release(tag);
+        feed.outbox.sizes.held(feed.source.role.queue()).fetch_sub(1, Ordering::Relaxed);
     }
 
     async fn acknowledge(&mut self, feed: &Feed) -> Result<(), String> {
-        let due = self.ledger.take_due(Instant::now());
+        let due = self.desk.ledger().take_due(Instant::now());
         self.carry_out(feed, due).await
     }
 
@@ -227,10 +244,10 @@ impl Session {
 
     /// Tells the broker what is settled. The rest comes back when the channel closes.
     async fn finish(&mut self, feed: &Feed) -> Result<(), String> {
-        while let Ok((tag, verdict)) = self.told.try_recv() {
-            self.settle(feed, tag, verdict).await?;
+        while let Ok((tag, call)) = self.calls.try_recv() {
+            self.answer(feed, tag, call).await?;
         }
-        let due = self.ledger.take_all();
+        let due = self.desk.ledger().take_all();
         self.carry_out(feed, due).await
     }
 
@@ -239,7 +256,7 @@ impl Session {
     async fn look(&mut self, feed: &Feed, incarnation: &Incarnation) -> Result<(), String> {
         let has_received = self.received > self.silence.received;
         let may_be_inactive = feed.source.role == Role::Work(Queue::Events) && self.received == 0;
-        let is_full = self.ledger.owed() >= usize::from(feed.prefetch.get());
+        let is_full = self.owed() >= u64::from(feed.prefetch.get());
         self.silence.received = self.received;
         if has_received || may_be_inactive || is_full {
             self.silence.looks = 0;
