@@ -9,10 +9,11 @@
 //! nothing is judged before everything that is complete was taken: the plain confirmation of a message that
 //! was not routed would pass for a success while the one that carries its return is still to be taken.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashSet, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -42,16 +43,49 @@ struct Pending {
     /// None once its publisher was told that the result is unknown.
     answer: Option<Answer>,
     since: Instant,
+    bytes: usize,
 }
 
+/// The writing of a publish, which ends with what its confirmation is awaited by.
+pub(super) type Writing = BoxFuture<'static, lapin::Result<PublisherConfirm>>;
 type Confirmed = (u64, lapin::Result<Confirmation>);
+
+/// A publish that is written and then confirmed.
+struct UnderWay {
+    number: u64,
+    stage: Stage,
+}
+
+enum Stage {
+    Writing(Writing),
+    Confirming(PublisherConfirm),
+}
+
+impl Future for UnderWay {
+    type Output = Confirmed;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Confirmed> {
+        let number = self.number;
+        if let Stage::Writing(writing) = &mut self.stage {
+            match ready!(writing.poll_unpin(context)) {
+                Ok(confirm) => self.stage = Stage::Confirming(confirm),
+                Err(error) => return Poll::Ready((number, Err(error))),
+            }
+        }
+        match &mut self.stage {
+            Stage::Confirming(confirm) => confirm.poll_unpin(context).map(|confirmation| (number, confirmation)),
+            // It was written just now.
+            Stage::Writing(_) => Poll::Pending,
+        }
+    }
+}
 
 /// The publishes under way on one channel.
 #[derive(Default)]
 pub(super) struct Flight {
-    next: u64,
-    pending: BTreeMap<u64, Pending>,
-    confirming: FuturesUnordered<BoxFuture<'static, Confirmed>>,
+    pending: Numbered,
+    bytes: usize,
+    confirming: FuturesUnordered<UnderWay>,
     confirmed: Vec<(Pending, bool)>,
     returned: HashSet<Identity>,
 }
@@ -74,22 +108,67 @@ impl Landed {
     }
 }
 
+/// What is not confirmed, by numbers that count on.
+#[derive(Default)]
+struct Numbered {
+    /// The number of the first place.
+    first: u64,
+    places: VecDeque<Option<Pending>>,
+    filled: usize,
+}
+
+impl Numbered {
+    fn add(&mut self, pending: Pending) -> u64 {
+        let number = self.first.saturating_add(u64::try_from(self.places.len()).unwrap_or(u64::MAX));
+        self.places.push_back(Some(pending));
+        self.filled += 1;
+        number
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Pending> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let pending = self.places.get_mut(place)?.take()?;
+        self.filled -= 1;
+        while let Some(None) = self.places.front() {
+            self.places.pop_front();
+            self.first += 1;
+        }
+        Some(pending)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pending> {
+        self.places.iter_mut().flatten()
+    }
+}
+
 impl Flight {
     pub(super) fn len(&self) -> usize {
-        self.pending.len()
+        self.pending.filled
+    }
+
+    /// The bytes of the bodies that are not confirmed.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether a return was seen whose message may not be known yet: nothing more may be published before
     /// all is confirmed.
     pub(super) fn must_settle(&self) -> bool {
-        !self.returned.is_empty() && !self.pending.is_empty()
+        !self.returned.is_empty() && self.len() > 0
     }
 
-    pub(super) fn add(&mut self, identity: Identity, answer: Answer, confirm: PublisherConfirm) {
-        let number = self.next;
-        self.next += 1;
-        self.pending.insert(number, Pending { identity, answer: Some(answer), since: Instant::now() });
-        self.confirming.push(confirm.map(move |confirmation| (number, confirmation)).boxed());
+    /// Adds a publish of so many bytes. Its writing begins at once, so that publishes are written in the order in
+    /// which they are added, and does not wait for those before it, so that many are written together.
+    pub(super) fn add(&mut self, identity: Identity, answer: Answer, (bytes, mut writing): (usize, Writing)) {
+        let begun = (&mut writing).now_or_never();
+        let number = self.pending.add(Pending { identity, answer: Some(answer), since: Instant::now(), bytes });
+        self.bytes += bytes;
+        let stage = match begun {
+            Some(Ok(confirm)) => Stage::Confirming(confirm),
+            Some(Err(error)) => Stage::Writing(std::future::ready(Err(error)).boxed()),
+            None => Stage::Writing(writing),
+        };
+        self.confirming.push(UnderWay { number, stage });
     }
 
     /// Waits for a confirmation and takes it with all others that are there. Never ends while there are none.
@@ -112,7 +191,8 @@ impl Flight {
             let (exchange, key) = (delivery.exchange.to_string(), delivery.routing_key.to_string());
             self.returned.insert(Identity { id, exchange, key });
         }
-        if let Some(pending) = self.pending.remove(&number) {
+        if let Some(pending) = self.pending.remove(number) {
+            self.bytes -= pending.bytes;
             self.confirmed.push((pending, is_ack));
         }
         Ok(())
@@ -140,7 +220,7 @@ impl Flight {
 
     /// Lets the time of what is under way begin anew: the broker could not confirm.
     pub(super) fn forgive(&mut self) {
-        let told = self.pending.values_mut().filter(|pending| pending.answer.is_none());
+        let told = self.pending.iter_mut().filter(|pending| pending.answer.is_none());
         told.for_each(|pending| pending.since = Instant::now());
     }
 
@@ -149,7 +229,7 @@ impl Flight {
     pub(super) fn give_up(&mut self, bound: Duration, reason: &str) -> bool {
         let unknown = || Err(PublishError::Unknown(reason.to_owned()));
         let mut is_any = false;
-        for pending in self.pending.values_mut().filter(|pending| pending.since.elapsed() >= bound) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.since.elapsed() >= bound) {
             is_any = true;
             if let Some(answer) = pending.answer.take() {
                 // A publisher that stopped waiting does not want to know.

@@ -20,13 +20,13 @@ pub(super) struct Full(Mutex<HashMap<(String, String), Instant>>);
 impl Full {
     pub(super) fn note(&self, identity: &Identity, result: &Result<(), PublishError>) {
         let mut full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = (identity.exchange.clone(), identity.key.clone());
+        let place = || (identity.exchange.clone(), identity.key.clone());
         match result {
             Err(PublishError::Unavailable(_)) => {
-                full.insert(place, Instant::now());
+                full.insert(place(), Instant::now());
             }
             Ok(()) if !full.is_empty() => {
-                full.remove(&place);
+                full.remove(&place());
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::FutureExt as _;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Connection};
@@ -22,8 +23,13 @@ use super::incarnation::Incarnations;
 use super::status::{Common, Status};
 use super::trouble::Part;
 
-/// Publishes that wait to be written; those behind them wait for a place.
-const WAITING: usize = 64;
+/// Publishes that wait to be written, and are then written together; those behind them wait for a place.
+const WAITING: usize = 256;
+/// How many of them are taken at once: together with the next constant it bounds what is written ahead.
+const LOT: usize = 64;
+/// The bytes of bodies that are not confirmed, beyond which no more are written: what is written waits in memory until
+/// the broker reads it.
+const UNCONFIRMED_BYTES: usize = 16 * 1024 * 1024;
 /// How often the connection is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a publish may hang on a blocked connection before its publisher is told.
@@ -98,7 +104,7 @@ pub(super) struct PublisherTask {
 /// A connection with a channel that confirms.
 pub(super) struct Line {
     connection: Connection,
-    channel: Channel,
+    channel: Arc<Channel>,
 }
 
 impl Line {
@@ -107,7 +113,7 @@ impl Line {
         let channel = connect::channel(config, &connection).await?;
         let confirming = channel.confirm_select(ConfirmSelectOptions::default());
         within(config.options().call_timeout, "ask for confirmations", confirming).await?;
-        Ok(Self { connection, channel })
+        Ok(Self { connection, channel: Arc::new(channel) })
     }
 }
 
@@ -197,12 +203,12 @@ impl PublisherTask {
     }
 
     async fn serve(&mut self, line: &Line) -> End {
-        let mut flight = Flight::default();
+        let (mut flight, mut lot) = (Flight::default(), Vec::new());
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
-            let has_room = flight.len() < usize::from(self.config.options().in_flight.get()) && !flight.must_settle();
             let is_blocked = line.connection.status().blocked();
+            let room = if is_blocked { LOT } else { self.room(&flight) };
             tokio::select! {
                 biased;
                 () = self.closed.cancelled() => break End::Closed,
@@ -211,14 +217,12 @@ impl PublisherTask {
                     Err(error) => break End::Broken(error.to_string()),
                 },
                 _ = look.tick() => if let Some(end) = self.look(line, &mut flight) { break end },
-                waiting = self.waiting.recv(), if has_room || is_blocked => match waiting {
-                    Some((publish, answer)) => {
-                        if let Err(error) = self.send(line, &mut flight, publish, answer).await {
-                            break End::Broken(error.to_string());
-                        }
+                count = self.waiting.recv_many(&mut lot, room), if room > 0 => {
+                    if count == 0 {
+                        break End::Closed;
                     }
-                    None => break End::Closed,
-                },
+                    lot.drain(..).for_each(|(publish, answer)| send(line, &mut flight, publish, answer));
+                }
             }
         };
         if matches!(end, End::Closed) {
@@ -226,6 +230,14 @@ impl PublisherTask {
         }
         flight.give_up(Duration::ZERO, "the connection was lost");
         end
+    }
+
+    /// How many more may be written.
+    fn room(&self, flight: &Flight) -> usize {
+        if flight.must_settle() || flight.bytes() >= UNCONFIRMED_BYTES {
+            return 0;
+        }
+        usize::from(self.config.options().in_flight.get()).saturating_sub(flight.len()).min(LOT)
     }
 
     fn tell(&self, flight: &mut Flight) {
@@ -255,44 +267,6 @@ impl PublisherTask {
         overdue.then(|| End::Broken("a publish was not confirmed in time".to_owned()))
     }
 
-    async fn send(&self, line: &Line, flight: &mut Flight, publish: Publish, answer: Answer) -> Result<(), CallError> {
-        if line.connection.status().blocked() {
-            // A publisher that stopped waiting does not want to know.
-            drop(answer.send(Err(PublishError::Unavailable("the broker blocks publishers".to_owned()))));
-            return Ok(());
-        }
-        let Publish { identity, properties, body, addressee } = publish;
-        let place = (ShortString::from(identity.exchange.as_str()), ShortString::from(identity.key.as_str()));
-        let options =
-            BasicPublishOptions { mandatory: addressee == Addressee::Queue, ..BasicPublishOptions::default() };
-        let writing = line.channel.basic_publish(place.0, place.1, options, &body, properties);
-        match self.write(line, writing).await {
-            Ok(confirm) => flight.add(identity, answer, confirm),
-            Err(error) => {
-                // A publisher that stopped waiting does not want to know.
-                drop(answer.send(Err(PublishError::Unknown(error.to_string()))));
-                // Its confirmation is lost, and with it what lapin would attach to it.
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until a publish is written. The broker may be slow to read; while it does not read at all, because of
-    /// an alarm, nobody waits for long.
-    async fn write<T>(&self, line: &Line, writing: impl Future<Output = lapin::Result<T>>) -> Result<T, CallError> {
-        let since = Instant::now();
-        let mut writing = std::pin::pin!(writing);
-        loop {
-            if let Ok(written) = tokio::time::timeout(BLOCKED_GRACE, &mut writing).await {
-                return Ok(written?);
-            }
-            if line.connection.status().blocked() || since.elapsed() >= self.config.options().confirm_timeout {
-                return Err(CallError::TimedOut("publish", since.elapsed()));
-            }
-        }
-    }
-
     /// Waits for what is under way, but not for an alarm to end.
     async fn finish(&self, line: &Line, flight: &mut Flight) {
         let landing = async {
@@ -308,4 +282,19 @@ impl PublisherTask {
         }
         connect::close(&line.connection, LOOK).await;
     }
+}
+
+/// Begins to write a publish, unless the connection is blocked.
+fn send(line: &Line, flight: &mut Flight, publish: Publish, answer: Answer) {
+    if line.connection.status().blocked() {
+        // A publisher that stopped waiting does not want to know.
+        drop(answer.send(Err(PublishError::Unavailable("the broker blocks publishers".to_owned()))));
+        return;
+    }
+    let Publish { identity, properties, body, addressee } = publish;
+    let (exchange, key) = (ShortString::from(identity.exchange.as_str()), ShortString::from(identity.key.as_str()));
+    let options = BasicPublishOptions { mandatory: addressee == Addressee::Queue, ..BasicPublishOptions::default() };
+    let (channel, bytes) = (Arc::clone(&line.channel), body.len());
+    let writing = async move { channel.basic_publish(exchange, key, options, &body, properties).await };
+    flight.add(identity, answer, (bytes, writing.boxed()));
 }
