@@ -32,6 +32,7 @@ pub mod proof;
 pub mod secret;
 pub mod signature;
 pub mod target;
+mod text;
 pub mod tls;
 pub mod token;
 pub mod trace;

@@ -3,16 +3,16 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::EventId;
+use crate::text::read_text;
 
 /// The place of an event among the events of its tag.
 ///
 /// The intake's stamp decides, else the source's time; events of the same microsecond are told apart by
 /// their id. Written as text it sorts the same way byte by byte, so a receiver can compare it as a string.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Order {
     at_us: u64,
     event: EventId,
@@ -52,9 +52,8 @@ impl fmt::Display for Order {
 #[error("an order must be 20 digits, a hyphen and an event id")]
 pub struct OrderError;
 
-impl TryFrom<String> for Order {
-    type Error = OrderError;
-    fn try_from(text: String) -> Result<Self, OrderError> {
+impl Order {
+    fn parse(text: &str) -> Result<Self, OrderError> {
         let (at, event) = text.split_once('-').ok_or(OrderError)?;
         if at.len() != 20 {
             return Err(OrderError);
@@ -64,9 +63,22 @@ impl TryFrom<String> for Order {
     }
 }
 
-impl From<Order> for String {
-    fn from(order: Order) -> String {
-        order.to_string()
+impl TryFrom<String> for Order {
+    type Error = OrderError;
+    fn try_from(text: String) -> Result<Self, OrderError> {
+        Self::parse(&text)
+    }
+}
+
+impl Serialize for Order {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Order {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text(deserializer, Self::parse)
     }
 }
 
