@@ -68,6 +68,7 @@ impl House {
         let of_tokens = Some(Arc::clone(&store));
         let producer =
             Producer::new((Arc::clone(&bus), Arc::clone(&clock)), settings.producer, ingest_token, &meter, of_tokens);
+        let producer = Producer { exports_traces: settings.telemetry.otlp_endpoint.is_some(), ..producer };
         producer.start(&process.lifecycle);
         let rng = process.fork_rng();
         let surroundings = Surroundings { bus: Arc::clone(&bus), store: Arc::clone(&store), clock, rng };

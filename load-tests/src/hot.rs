@@ -98,6 +98,8 @@ impl Hot {
             &telemetry.meter(),
             None,
         );
+        // As in a process that exports none.
+        let producer = Producer { exports_traces: false, ..producer };
         producer.start(lifecycle);
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let url = format!("http://{}/ingest/registry", listener.local_addr());

@@ -5,26 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_backends::Bus;
-use dockbell_backends::bus::{Queue, Received};
+use dockbell_backends::bus::{Consumer, Queue, Received};
 use dockbell_chassis::failpoint::reach;
 use dockbell_chassis::lifecycle::{BoxError, Shutdown};
 use dockbell_proto::clock::Clock;
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::custody::{Share, acknowledge, bury, split};
-use crate::fold::{fold, weight};
+use crate::fold::fold;
 use crate::metrics::Metrics;
 use crate::publish::publish_batch;
 use crate::reader::Reader;
 use crate::source::Sources;
-use crate::spans::{Spans, current_trace};
+use crate::spans::Spans;
+use crate::weight::weight;
 use crate::window::{Closed, Moment, WindowPolicy, Windows};
 
-/// How many batches are being published at once.
-const PUBLISHING_LIMIT: usize = 64;
+/// How many batches are being published at once: as many as the bus has under way, so that none of its places stays
+/// empty while a confirmation is awaited. They are no longer than the events that they are made of, which are held.
+const PUBLISHING_LIMIT: usize = 1_000;
+/// How many messages are taken before anything else comes to its turn.
+const LOT: usize = 128;
 /// How long batches may take to become durable when the producer stops; what is not goes back to the bus.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
@@ -43,6 +50,8 @@ pub struct Collector {
     pub prefetch: NonZeroU16,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether spans go anywhere.
+    pub exports_traces: bool,
 }
 
 /// A batch that became durable.
@@ -56,7 +65,8 @@ struct Running {
     reader: Reader,
     windows: Windows<Share>,
     spans: Spans,
-    publishing: JoinSet<Published>,
+    /// Polled by one task, so that a batch costs no task of its own.
+    publishing: FuturesUnordered<BoxFuture<'static, Published>>,
     burying: JoinSet<()>,
     permits: Arc<Semaphore>,
     started: Instant,
@@ -69,8 +79,8 @@ impl Collector {
         let mut running = Running {
             reader: Reader::new(Arc::clone(&self.sources), Arc::clone(&self.clock)),
             windows: Windows::new(self.policy),
-            spans: Spans::default(),
-            publishing: JoinSet::new(),
+            spans: Spans::new(self.exports_traces),
+            publishing: FuturesUnordered::new(),
             burying: JoinSet::new(),
             permits: Arc::new(Semaphore::new(PUBLISHING_LIMIT)),
             started: Instant::now(),
@@ -83,10 +93,10 @@ impl Collector {
                 biased;
                 () = shutdown.requested() => break,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => running.close_due(),
-                Some(published) = running.publishing.join_next() => running.confirm(published?).await,
+                Some(published) = running.publishing.next() => running.confirm_all(published).await,
                 Some(buried) = running.burying.join_next() => buried?,
                 message = consumer.next() => match message {
-                    Some(message) => running.take(message).await,
+                    Some(message) => running.take_all(message, &mut consumer).await,
                     None => return Err("the bus closed the consumer of events".into()),
                 },
             }
@@ -110,8 +120,17 @@ impl Running {
         self.collector.metrics.windows_open(self.windows.open(), self.windows.held());
     }
 
+    /// Takes a message, and others that are there already.
+    async fn take_all(&mut self, first: Received, consumer: &mut Consumer) {
+        self.take(first).await;
+        for _ in 1..LOT {
+            let Some(message) = consumer.next_ready() else { break };
+            self.take(message).await;
+        }
+    }
+
     /// Puts the events of a message into their windows.
-    async fn take(&mut self, message: Received) {
+    async fn take(&mut self, mut message: Received) {
         reach("delivered");
         let events = match self.reader.read(&message) {
             Ok(events) => events,
@@ -121,12 +140,13 @@ impl Running {
             return acknowledge(Some(message.receipt)).await;
         }
         self.collector.metrics.events_taken(events.len());
+        message.receipt.let_go();
         let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
-            let (size, trace) = (weight(&event), event.trace.clone());
+            let (size, trace) = (weight(&event), self.collector.exports_traces.then(|| event.trace.clone()));
             let pushed = self.windows.push(event, size, share, (self.now(), self.collector.clock.now()));
             reach("in window");
-            if let Some(number) = pushed.opened {
+            if let Some((number, trace)) = pushed.opened.zip(trace) {
                 self.spans.opened(number, &trace);
             }
             pushed.closed.into_iter().for_each(|closed| self.publish(closed));
@@ -169,12 +189,12 @@ impl Running {
         collector.metrics.manifests_orphaned(folded.orphans);
         let (bus, metrics, permits) =
             (Arc::clone(&collector.bus), collector.metrics.clone(), Arc::clone(&self.permits));
-        let span = self.spans.closed(closed.number, closed.reason, &closed.events);
+        let (span, trace) = self.spans.closed(closed.number, closed.reason, &closed.events);
         let opened = self.started + closed.opened;
         let maybe_repeated = closed.shares.iter().any(Share::maybe_repeated);
         let task = async move {
             if let Some(mut batch) = folded.batch {
-                batch.trace = current_trace();
+                batch.trace = trace;
                 reach("batch sealed");
                 let changes = batch.changes.len();
                 // The semaphore is never closed, so the only other result does not occur.
@@ -192,7 +212,16 @@ impl Running {
             metrics.window_settled(folded.fates, shares - closed.events.len());
             Published { number: closed.number, shares }
         };
-        self.publishing.spawn(task.instrument(span));
+        // Or one that has used up its task's budget would begin after later ones.
+        self.publishing.push(unconstrained(task.instrument(span)).boxed());
+    }
+
+    /// A batch is durable, and maybe others are too.
+    async fn confirm_all(&mut self, first: Published) {
+        self.confirm(first).await;
+        while let Some(Some(published)) = self.publishing.next().now_or_never() {
+            self.confirm(published).await;
+        }
     }
 
     /// A batch is durable: repetitions of its events are settled with it.
@@ -210,8 +239,8 @@ impl Running {
             self.publish(closed);
         }
         let all = async {
-            while let Some(published) = self.publishing.join_next().await {
-                self.confirm(published?).await;
+            while let Some(published) = self.publishing.next().await {
+                self.confirm(published).await;
             }
             while let Some(buried) = self.burying.join_next().await {
                 buried?;

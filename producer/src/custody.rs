@@ -10,8 +10,15 @@ use crate::metrics::Metrics;
 /// dropped instead makes the message come back.
 #[derive(Debug)]
 pub struct Share {
-    custody: Arc<Mutex<Custody>>,
+    part: Part,
     maybe_repeated: bool,
+}
+
+#[derive(Debug)]
+enum Part {
+    /// The message brought one event, as most do.
+    Whole(Receipt),
+    One(Arc<Mutex<Custody>>),
 }
 
 #[derive(Debug)]
@@ -22,8 +29,11 @@ struct Custody {
 
 /// Splits the receipt of a message, which may have been handed out before, into `count` shares.
 pub fn split(receipt: Receipt, count: usize, maybe_repeated: bool) -> Vec<Share> {
+    if count == 1 {
+        return vec![Share { part: Part::Whole(receipt), maybe_repeated }];
+    }
     let custody = Arc::new(Mutex::new(Custody { receipt: Some(receipt), unsettled: count }));
-    (0..count).map(|_| Share { custody: Arc::clone(&custody), maybe_repeated }).collect()
+    (0..count).map(|_| Share { part: Part::One(Arc::clone(&custody)), maybe_repeated }).collect()
 }
 
 impl Share {
@@ -35,7 +45,11 @@ impl Share {
     /// Settles this share. Whoever settles the last one gets the receipt, to acknowledge the message.
     #[must_use = "the last share yields the receipt"]
     pub fn settle(self) -> Option<Receipt> {
-        let mut custody = self.custody.lock().unwrap_or_else(PoisonError::into_inner);
+        let custody = match self.part {
+            Part::Whole(receipt) => return Some(receipt),
+            Part::One(custody) => custody,
+        };
+        let mut custody = custody.lock().unwrap_or_else(PoisonError::into_inner);
         custody.unsettled = custody.unsettled.saturating_sub(1);
         if custody.unsettled == 0 { custody.receipt.take() } else { None }
     }

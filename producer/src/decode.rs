@@ -62,7 +62,7 @@ pub fn decode_body(
 /// A body with too many entries is rejected as a whole, because nobody would be told of the part that is missing.
 pub fn decode_message(
     source: &Source,
-    (headers, body): (&Headers, &[u8]),
+    (headers, body): (impl FnOnce() -> Headers, &[u8]),
     stamp: impl Fn() -> Timestamp,
 ) -> Result<Decoded, DecodeError> {
     let entries = decode_any(source.format, headers, body)?;

@@ -1,9 +1,8 @@
 //! From a window's events to a batch.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use dockbell_proto::batch::{BATCH_LIMIT, Batch, Change, Child, Superseded};
+use dockbell_proto::batch::{Batch, Change, Child, Superseded};
 use dockbell_proto::event::{Event, Reference};
 use dockbell_proto::names::{Digest, Tag};
 use dockbell_proto::trace::TraceContext;
@@ -31,17 +30,6 @@ pub struct Fates {
     pub children: usize,
     /// Without a tag, named by none.
     pub orphaned: usize,
-}
-
-/// The most bytes that an event adds to a batch, without the blobs of platforms: those are repeated for every
-/// tag of an index, and a batch can do without them.
-pub fn weight(event: &Event) -> usize {
-    /// The names and digits of what follows.
-    const FRAME: usize = 128;
-    // A change says nothing that its event does not say at the same length, except the event's order and its
-    // place among the events of the tag. Both name its id, which JSON at most doubles.
-    let own = serde_json::to_vec(event).map_or(BATCH_LIMIT, |json| json.len());
-    own + 2 * 2 * event.id.as_str().len() + FRAME
 }
 
 /// Folds the events of one repository, in the order in which they came.
@@ -88,7 +76,7 @@ fn batch(events: &[Event], changes: Vec<Change>, (opened_at, closed_at): (Timest
         closed_at,
         events: u32::try_from(events.len()).unwrap_or(u32::MAX),
         changes,
-        metadata: told.and_then(|event| event.metadata.clone()).map(Arc::new),
+        metadata: told.and_then(|event| event.metadata.clone()),
         trace: TraceContext::default(),
     })
 }

@@ -20,4 +20,5 @@ pub mod source;
 mod spans;
 pub mod stamp;
 pub mod tokens;
+pub mod weight;
 pub mod window;

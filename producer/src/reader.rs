@@ -41,10 +41,10 @@ impl Reader {
     }
 
     fn decode(&self, message: &Received) -> Result<Decoded, String> {
-        let headers = Headers::of(message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let headers = || Headers::of(message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let stamp = || self.stamper.stamp(self.clock.now());
         match self.sources.named_or_default(message.header(SOURCE_HEADER)) {
-            Some(source) => decode_message(source, (&headers, &message.body), stamp).map_err(|error| error.to_string()),
+            Some(source) => decode_message(source, (headers, &message.body), stamp).map_err(|error| error.to_string()),
             None => decode_orphan(self.sources.default(), &message.body, stamp)
                 .map_err(|_| format!("the header {SOURCE_HEADER} names a source that is not configured")),
         }

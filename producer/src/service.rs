@@ -48,10 +48,12 @@ pub struct Producer {
     pub metrics: Metrics,
     /// Where it is said who else may report, if anywhere.
     pub store: Option<Arc<dyn Store>>,
+    /// Whether spans go anywhere.
+    pub exports_traces: bool,
 }
 
 impl Producer {
-    /// A producer. `ingest_token` is the secret of the default source.
+    /// A producer that exports traces. `ingest_token` is the secret of the default source.
     pub fn new(
         (bus, clock): (Arc<dyn Bus>, Arc<dyn Clock>),
         settings: Settings,
@@ -61,7 +63,7 @@ impl Producer {
     ) -> Self {
         let default = settings.default_source(ingest_token);
         let sources = Arc::new(Sources::new(default, settings.sources.clone()));
-        Self { bus, clock, settings, sources, metrics: Metrics::new(meter), store }
+        Self { bus, clock, settings, sources, metrics: Metrics::new(meter), store, exports_traces: true }
     }
 
     /// The routes of the intake.
@@ -85,6 +87,7 @@ impl Producer {
             policy: self.settings.policy,
             prefetch: self.settings.prefetch,
             metrics: self.metrics.clone(),
+            exports_traces: self.exports_traces,
         };
         lifecycle.spawn("producer", collector.run(lifecycle.shutdown()));
         let inbox = Inbox {
@@ -149,6 +152,7 @@ impl Service {
     }
 
     async fn until_stopped(self) -> Result<(), ProcessError> {
+        let exports_traces = self.telemetry.otlp_endpoint.is_some();
         let mut process = Process::set_up(self.telemetry, self.admin_listen).await?;
         let listener = Listener::bind(self.listen).await.map_err(ProcessError::Listen)?;
         let bus = process.open_amqp(self.amqp);
@@ -156,6 +160,7 @@ impl Service {
         let clock = Arc::clone(&process.clock);
         let store = self.redis.as_ref().map(|redis| process.reach_redis(redis)).transpose()?;
         let producer = Producer::new((bus, clock), self.settings, self.ingest_token, &process.meter(), store);
+        let producer = Producer { exports_traces, ..producer };
         producer.start(&process.lifecycle);
         let (listen, admin) = (listener.local_addr(), process.admin_address());
         let routes = limited(producer.intake(), self.rates, "intake", &process.meter());

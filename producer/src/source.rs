@@ -36,7 +36,7 @@ impl Sources {
 
     /// The source of that name.
     pub fn get(&self, name: &str) -> Option<&Source> {
-        self.by_name.get(&SourceName::parse(name).ok()?)
+        self.by_name.get(name)
     }
 
     /// The source of messages that name none.

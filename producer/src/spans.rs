@@ -1,7 +1,8 @@
 //! The spans of windows and batches: how a push is followed through the producer.
 //!
 //! A window continues the trace of the event that opened it, so that a push that is alone in its window is one
-//! trace from its intake to its last attempt; a batch links to all its events.
+//! trace from its intake to its last attempt; a batch links to all its events. A process that exports no traces has
+//! no spans, which are most of what a small window costs, and passes on the trace of that event.
 
 use std::collections::HashMap;
 
@@ -17,20 +18,33 @@ use crate::window::CloseReason;
 const LINKS_LIMIT: usize = 32;
 
 /// The spans of open windows, by their numbers.
-#[derive(Debug, Default)]
-pub(crate) struct Spans(HashMap<u64, Span>);
+#[derive(Debug)]
+pub(crate) struct Spans {
+    are_exported: bool,
+    open: HashMap<u64, Span>,
+}
 
 impl Spans {
-    /// A window was opened by an event of this trace.
-    pub(crate) fn opened(&mut self, number: u64, trace: &TraceContext) {
-        let span = tracing::info_span!("window", otel.kind = "internal", reason = Empty, events = Empty);
-        trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
-        self.0.insert(number, span);
+    pub(crate) fn new(are_exported: bool) -> Self {
+        Self { are_exported, open: HashMap::new() }
     }
 
-    /// Ends the span of a window. The span of its batch is returned.
-    pub(crate) fn closed(&mut self, number: u64, reason: CloseReason, events: &[Event]) -> Span {
-        let window = self.0.remove(&number).unwrap_or_else(Span::none);
+    /// A window was opened by an event of this trace.
+    pub(crate) fn opened(&mut self, number: u64, trace: &TraceContext) {
+        if !self.are_exported {
+            return;
+        }
+        let span = tracing::info_span!("window", otel.kind = "internal", reason = Empty, events = Empty);
+        trace::continue_from(&span, &trace.traceparent, &trace.tracestate);
+        self.open.insert(number, span);
+    }
+
+    /// Ends the span of a window. The span of its batch is returned, with the trace that the batch belongs to.
+    pub(crate) fn closed(&mut self, number: u64, reason: CloseReason, events: &[Event]) -> (Span, TraceContext) {
+        if !self.are_exported {
+            return (Span::none(), events.first().map(|event| event.trace.clone()).unwrap_or_default());
+        }
+        let window = self.open.remove(&number).unwrap_or_else(Span::none);
         window.record("reason", reason.as_str());
         window.record("events", events.len());
         let unlinked = events.len().saturating_sub(LINKS_LIMIT);
@@ -44,12 +58,7 @@ impl Spans {
         for event in events.iter().take(LINKS_LIMIT).filter(|event| !event.trace.is_empty()) {
             trace::link(&batch, &event.trace.traceparent, &event.trace.tracestate);
         }
-        batch
+        let (traceparent, tracestate) = batch.in_scope(trace::current_context);
+        (batch, TraceContext { traceparent, tracestate })
     }
-}
-
-/// The trace of the current span.
-pub(crate) fn current_trace() -> TraceContext {
-    let (traceparent, tracestate) = trace::current_context();
-    TraceContext { traceparent, tracestate }
 }

@@ -4,6 +4,7 @@
 //! Everything that goes in comes out exactly once, in a closed window, as returned, or when a batch that it
 //! repeats is confirmed.
 
+mod identity;
 mod policy;
 mod recent;
 
@@ -12,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_proto::event::Event;
-use dockbell_proto::ids::fingerprint;
-use dockbell_proto::names::{Digest, Registry, Repository, Tag};
+use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::order::Order;
 use jiff::Timestamp;
 
+use identity::{Identifier, Identities, Identity};
 use policy::MAX_BYTES;
 pub use policy::{PolicyError, WindowPolicy};
 use recent::Recent;
@@ -103,24 +104,6 @@ impl<S> Pushed<S> {
     }
 }
 
-/// An event, or a tag, among those remembered: a hash of its names, for a table of 200,000 names takes as long to grow as
-/// a delivery may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity([u8; 16]);
-
-impl Identity {
-    fn of_event(event: &Event) -> Self {
-        let (digest, tag) = (event.digest.as_ref().map(Digest::as_str), event.tag.as_ref().map(Tag::as_str));
-        // No name is empty.
-        let (digest, tag) = (digest.unwrap_or_default(), tag.unwrap_or_default());
-        Self(fingerprint(&[event.registry.as_str(), event.repository.as_str(), event.id.as_str(), digest, tag]))
-    }
-
-    fn of_tag(key: &Key, tag: &Tag) -> Self {
-        Self(fingerprint(&[key.registry.as_str(), key.repository.as_str(), tag.as_str()]))
-    }
-}
-
 /// Where a remembered event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -135,23 +118,25 @@ struct Window<S> {
     opened: Moment,
     opened_at: Timestamp,
     deadline: Moment,
+    /// When it is looked at for its deadline, which moves with every event: never later than it is due.
+    looked_at: Moment,
     bytes: usize,
     events: Vec<Event>,
-    identities: Vec<Identity>,
+    identities: Vec<Identities>,
     shares: Vec<S>,
 }
 
 /// An event on its way into a window.
 struct Arrival<S> {
     event: Event,
-    identity: Identity,
+    identities: Identities,
     size: usize,
     share: S,
 }
 
 #[derive(Debug)]
 struct InFlight<S> {
-    identities: Vec<Identity>,
+    identities: Vec<Identities>,
     repeated: Vec<S>,
 }
 
@@ -160,7 +145,9 @@ struct InFlight<S> {
 pub struct Windows<S> {
     policy: WindowPolicy,
     open: HashMap<Arc<Key>, Window<S>>,
+    /// By when they are looked at.
     deadlines: BTreeSet<(Moment, Arc<Key>)>,
+    identifier: Identifier,
     in_flight: HashMap<u64, InFlight<S>>,
     seen: Recent<Identity, Place>,
     newest: Recent<Identity, Order>,
@@ -176,6 +163,7 @@ impl<S> Windows<S> {
             policy,
             open: HashMap::new(),
             deadlines: BTreeSet::new(),
+            identifier: Identifier::default(),
             in_flight: HashMap::new(),
             seen: Recent::new(REMEMBERED, REMEMBERED_LIMIT),
             newest: Recent::new(REMEMBERED, REMEMBERED_LIMIT),
@@ -195,42 +183,59 @@ impl<S> Windows<S> {
         self.open.len()
     }
 
-    /// When the next window is due to close.
+    /// When to ask next whether a window is due to close: at the latest when one is.
     pub fn next_deadline(&self) -> Option<Moment> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Adds an event that adds `size` bytes to a batch, which came at `now`, by the wall clock at `wall`.
     pub fn push(&mut self, event: Event, size: usize, share: S, (now, wall): (Moment, Timestamp)) -> Pushed<S> {
-        let key = self.key_of(&event);
-        let identity = Identity::of_event(&event);
-        let share = match self.seen.get(&identity, now).copied() {
+        let key = Key { registry: event.registry.clone(), repository: event.repository.clone() };
+        let identities = self.identifier.identify(&event);
+        let share = match self.seen.get(&identities.event, now).copied() {
             None => share,
             Some(place) => match self.join(&key, place, share) {
                 None => return Pushed::elsewhere(None),
                 Some(share) => return Pushed::elsewhere(Some(share)),
             },
         };
-        if self.is_stale(&event, &key, now) {
+        if self.is_stale(&event, identities.tag, now) {
             return Pushed::elsewhere(Some(share));
         }
         self.held += 1;
         self.held_open += 1;
-        let overfull = self.open.get(&key).is_some_and(|window| window.bytes + size > MAX_BYTES);
-        let overfull = overfull.then(|| self.close(&key, CloseReason::Full)).flatten();
-        let opened = (!self.open.contains_key(&key)).then_some(self.next_number);
-        self.add(&key, Arrival { event, identity, size, share }, (now, wall));
-        let full = self.open.get(&key).is_some_and(|window| window.events.len() >= self.policy.max_events());
-        let full = full.then(|| self.close(&key, CloseReason::Full)).flatten();
-        Pushed { closed: overfull.into_iter().chain(full).collect(), stale: None, opened }
+        self.seen.insert(identities.event, Place::Open, now);
+        let arrival = Arrival { event, identities, size, share };
+        let (full, opened) = match self.open.get_mut(&key).map(|window| window.has_room_for(size)) {
+            Some(true) => (None, None),
+            Some(false) => (self.close(&key, CloseReason::Full), Some(self.next_number)),
+            None => (None, Some(self.next_number)),
+        };
+        let is_full = match opened {
+            Some(_) => self.begin(key.clone(), arrival, (now, wall)),
+            None => self.add(&key, arrival, now),
+        };
+        let closed = if is_full { self.close(&key, CloseReason::Full) } else { None };
+        Pushed { closed: full.into_iter().chain(closed).collect(), stale: None, opened }
     }
 
     /// Closes every window that is due at `now`, the longest due first.
     pub fn close_due(&mut self, now: Moment) -> Vec<Closed<S>> {
         let mut closed = Vec::new();
-        while let Some((deadline, key)) = self.deadlines.first().cloned().filter(|(deadline, _)| *deadline <= now) {
-            let opened = self.open.get(&key).map_or(deadline, |window| window.opened);
-            let waited = deadline.saturating_sub(opened) >= self.policy.max_wait();
+        while let Some((looked_at, key)) = self.deadlines.first().cloned().filter(|(looked_at, _)| *looked_at <= now) {
+            let Some(window) = self.open.get_mut(&key) else {
+                // Every entry belongs to an open window.
+                self.deadlines.remove(&(looked_at, key));
+                continue;
+            };
+            if window.deadline > looked_at {
+                window.looked_at = window.deadline;
+                let later = (window.deadline, Arc::clone(&key));
+                self.deadlines.remove(&(looked_at, key));
+                self.deadlines.insert(later);
+                continue;
+            }
+            let waited = window.deadline.saturating_sub(window.opened) >= self.policy.max_wait();
             closed.extend(self.close(&key, if waited { CloseReason::MaxWait } else { CloseReason::Quiet }));
         }
         closed
@@ -263,17 +268,11 @@ impl<S> Windows<S> {
     /// so are those of the repetitions that came meanwhile, which are returned.
     pub fn confirmed(&mut self, number: u64, shares: usize) -> Vec<S> {
         let Some(in_flight) = self.in_flight.remove(&number) else { return Vec::new() };
-        for identity in &in_flight.identities {
-            self.seen.set(identity, Place::Left);
+        for identities in &in_flight.identities {
+            self.seen.set(&identities.event, Place::Left);
         }
         self.held -= shares + in_flight.repeated.len();
         in_flight.repeated
-    }
-
-    /// The key of an event; one allocation serves all events of an open window.
-    fn key_of(&self, event: &Event) -> Arc<Key> {
-        let key = Key { registry: event.registry.clone(), repository: event.repository.clone() };
-        self.open.get_key_value(&key).map_or_else(|| Arc::new(key), |(key, _)| Arc::clone(key))
     }
 
     /// Lets a repetition share the fate of what it repeats; if that has left, the share is returned.
@@ -291,41 +290,52 @@ impl<S> Windows<S> {
     }
 
     /// Whether a newer event of the tag has already left its window. Inside a window order decides later.
-    fn is_stale(&mut self, event: &Event, key: &Key, now: Moment) -> bool {
-        let Some(tag) = &event.tag else { return false };
-        self.newest.get(&Identity::of_tag(key, tag), now).is_some_and(|newest| event.order() < *newest)
+    fn is_stale(&mut self, event: &Event, tag: Option<Identity>, now: Moment) -> bool {
+        tag.is_some_and(|tag| self.newest.get(&tag, now).is_some_and(|newest| event.order() < *newest))
     }
 
-    fn add(&mut self, key: &Arc<Key>, arrival: Arrival<S>, (now, wall): (Moment, Timestamp)) {
-        self.seen.insert(arrival.identity, Place::Open, now);
-        let window = self.open.entry(Arc::clone(key)).or_insert_with(|| Window {
-            number: self.next_number,
+    /// Opens a window; says whether it is full.
+    fn begin(&mut self, key: Key, arrival: Arrival<S>, (now, wall): (Moment, Timestamp)) -> bool {
+        let (number, deadline) = (self.next_number, self.policy.deadline(now, now));
+        self.next_number += 1;
+        // Most windows have one event.
+        let Arrival { event, identities, size, share } = arrival;
+        let window = Window {
+            number,
             opened: now,
             opened_at: wall,
-            deadline: now,
-            bytes: 0,
-            events: Vec::new(),
-            identities: Vec::new(),
-            shares: Vec::new(),
-        });
-        // Only a window that was just opened has this number.
-        self.next_number += u64::from(window.number == self.next_number);
-        self.deadlines.remove(&(window.deadline, Arc::clone(key)));
+            deadline,
+            looked_at: deadline,
+            bytes: size,
+            events: vec![event],
+            identities: vec![identities],
+            shares: vec![share],
+        };
+        let key = Arc::new(key);
+        self.deadlines.insert((deadline, Arc::clone(&key)));
+        self.open.insert(key, window);
+        self.policy.max_events() <= 1
+    }
+
+    /// Adds to an open window; says whether it is full.
+    fn add(&mut self, key: &Key, arrival: Arrival<S>, now: Moment) -> bool {
+        let Some(window) = self.open.get_mut(key) else { return false };
+        // Its deadline only moves back, so that it may stay where it is looked at.
         window.deadline = self.policy.deadline(window.opened, now);
         window.bytes += arrival.size;
         window.events.push(arrival.event);
-        window.identities.push(arrival.identity);
+        window.identities.push(arrival.identities);
         window.shares.push(arrival.share);
-        self.deadlines.insert((window.deadline, Arc::clone(key)));
+        window.events.len() >= self.policy.max_events()
     }
 
-    fn close(&mut self, key: &Arc<Key>, reason: CloseReason) -> Option<Closed<S>> {
-        let window = self.open.remove(key)?;
-        self.deadlines.remove(&(window.deadline, Arc::clone(key)));
+    fn close(&mut self, key: &Key, reason: CloseReason) -> Option<Closed<S>> {
+        let (key, window) = self.open.remove_entry(key)?;
+        self.deadlines.remove(&(window.looked_at, key));
         let number = window.number;
-        for (event, identity) in window.events.iter().zip(&window.identities) {
-            self.seen.set(identity, Place::InFlight(number));
-            self.raise_newest(key, event, window.deadline);
+        for (event, identities) in window.events.iter().zip(&window.identities) {
+            self.seen.set(&identities.event, Place::InFlight(number));
+            self.raise_newest(event, identities.tag, window.deadline);
         }
         self.in_flight.insert(number, InFlight { identities: window.identities, repeated: Vec::new() });
         let Window { opened, opened_at, events, shares, .. } = window;
@@ -333,13 +343,18 @@ impl<S> Windows<S> {
         Some(Closed { number, opened_at, opened, events, shares, reason })
     }
 
-    fn raise_newest(&mut self, key: &Key, event: &Event, now: Moment) {
-        let Some(tag) = &event.tag else { return };
-        let entry = Identity::of_tag(key, tag);
+    fn raise_newest(&mut self, event: &Event, tag: Option<Identity>, now: Moment) {
+        let Some(tag) = tag else { return };
         let order = event.order();
-        if self.newest.get(&entry, now).is_none_or(|newest| *newest < order) {
-            self.newest.insert(entry, order, now);
+        if self.newest.get(&tag, now).is_none_or(|newest| *newest < order) {
+            self.newest.insert(tag, order, now);
         }
+    }
+}
+
+impl<S> Window<S> {
+    fn has_room_for(&self, size: usize) -> bool {
+        self.bytes + size <= MAX_BYTES
     }
 }
 

@@ -1,5 +1,7 @@
 //! The canonical event: one push of one manifest, whatever the dialect it was reported in.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +59,7 @@ pub struct Event {
     pub truncated: bool,
     /// What the source knows about the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<Arc<Metadata>>,
     /// The trace that the event belongs to.
     #[serde(default, skip_serializing_if = "TraceContext::is_empty")]
     pub trace: TraceContext,

@@ -3,6 +3,7 @@
 mod acr;
 mod alibaba;
 mod angos;
+mod canonical;
 mod cloudevents;
 mod distribution;
 mod dockerhub;
@@ -55,11 +56,19 @@ pub fn decode(format: InputFormat, headers: &Headers, body: &[u8]) -> Result<Vec
     read(format, headers, &value).ok_or_else(|| refusal(format, &value))
 }
 
-/// Decodes a body that may be of any format, `preferred` before all others but Dockbell's own.
-pub fn decode_any(preferred: InputFormat, headers: &Headers, body: &[u8]) -> Result<Vec<Entry>, DecodeError> {
-    let value = parse(body)?;
+/// Decodes a body that may be of any format, `preferred` before all others but Dockbell's own. Its `headers` are asked
+/// for where they matter.
+pub fn decode_any(
+    preferred: InputFormat,
+    headers: impl FnOnce() -> Headers,
+    body: &[u8],
+) -> Result<Vec<Entry>, DecodeError> {
+    if let Some(entry) = canonical::decode(body) {
+        return Ok(vec![entry]);
+    }
+    let (headers, value) = (headers(), parse(body)?);
     let formats = [InputFormat::Native, preferred, InputFormat::Auto];
-    let entries = formats.into_iter().find_map(|format| read(format, headers, &value));
+    let entries = formats.into_iter().find_map(|format| read(format, &headers, &value));
     entries.ok_or_else(|| refusal(InputFormat::Auto, &value))
 }
 

@@ -105,6 +105,7 @@ impl House {
             policy,
             prefetch: NonZeroU16::new(prefetch).unwrap(),
             metrics: metrics(),
+            exports_traces: false,
         };
         task.spawn(collector.run(shutdown.clone()));
         Running { shutdown, task }

@@ -1,9 +1,11 @@
 //! No batch is larger than the bus takes, whatever came into its window.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dockbell_producer::fold::{fold, weight};
+use dockbell_producer::fold::fold;
 use dockbell_producer::publish::batch_message;
+use dockbell_producer::weight::weight;
 use dockbell_producer::window::{Moment, WindowPolicy, Windows};
 use dockbell_proto::batch::BATCH_LIMIT;
 use dockbell_proto::event::{Event, REFERENCES_LIMIT};
@@ -78,7 +80,7 @@ fn events(serial: u32, push: &Push) -> Vec<Event> {
             let metadata =
                 json!({"description": text, "full_description": text, "dockerfile": text, "url": text, "owner": text});
             let metadata = serde_json::from_value::<dockbell_proto::event::Metadata>(metadata).unwrap().bounded();
-            vec![Event { metadata: Some(metadata), ..tagged(&id(0, 36), "told") }]
+            vec![Event { metadata: Some(Arc::new(metadata)), ..tagged(&id(0, 36), "told") }]
         }
     }
 }

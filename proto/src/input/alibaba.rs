@@ -32,11 +32,11 @@ fn entry(body: &Value, name: &str) -> Entry {
         // The registry of everybody's personal edition in that region; others are told by the configuration.
         registry: region.and_then(|region| Registry::parse(&format!("registry.{region}.aliyuncs.com")).ok()),
         repository: Repository::parse(name).ok(),
-        metadata: Some(Metadata {
+        metadata: Some(Box::new(Metadata {
             is_private: text(body, &["repository", "repo_type"]).map(|kind| kind.eq_ignore_ascii_case("private")),
             created_at: china_time(body, &["repository", "date_created"]),
             ..Metadata::default()
-        }),
+        })),
         ..Report::of_manifest(Action::Push, tag, digest)
     })
 }

@@ -29,7 +29,7 @@ fn entry(body: &Value, image: Image<'_>) -> Entry {
         repository: Repository::parse(image.path).ok(),
         media_type: media_type(body),
         pusher: short_text(body, &["push_data", "pusher"]),
-        metadata: Some(metadata(body)),
+        metadata: Some(Box::new(metadata(body))),
         ..Report::of_manifest(Action::Push, tag, None)
     })
 }

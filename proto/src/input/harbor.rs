@@ -91,13 +91,13 @@ fn repository(data: &Value) -> Option<Repository> {
     Repository::parse(&name).ok()
 }
 
-fn metadata(data: &Value) -> Option<Metadata> {
+fn metadata(data: &Value) -> Option<Box<Metadata>> {
     let metadata = Metadata {
         is_private: text(data, &["repository", "repo_type"]).map(|kind| kind.eq_ignore_ascii_case("private")),
         created_at: seconds(data, &["repository", "date_created"]),
         ..Metadata::default()
     };
-    (metadata != Metadata::default()).then_some(metadata)
+    (metadata != Metadata::default()).then(|| Box::new(metadata))
 }
 
 /// Harbor 1.9 and before: a list of events that has the name of a distribution envelope's.

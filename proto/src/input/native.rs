@@ -28,7 +28,7 @@ fn report(event: &Value) -> Entry {
     let metadata = match event.get("metadata") {
         None | Some(Value::Null) => None,
         Some(value) => Some(
-            serde_json::from_value::<Metadata>(value.clone())
+            serde_json::from_value::<Box<Metadata>>(value.clone())
                 .map_err(|_| "`metadata` has a member of the wrong type")?,
         ),
     };
@@ -36,11 +36,11 @@ fn report(event: &Value) -> Entry {
         action: Action::Push,
         kind: Kind::Manifest,
         id: text(event, &["id"]).and_then(|id| EventId::parse(id).ok()),
-        time: optional(event, "time", |text| text.parse().ok(), "`time` is not an RFC 3339 time")?,
-        registry: optional(event, "registry", |text| Registry::parse(text).ok(), "`registry` is not a host")?,
+        time: member(event, "time", |text| text.parse().ok(), "`time` is not an RFC 3339 time")?,
+        registry: member(event, "registry", |text| Registry::parse(text).ok(), "`registry` is not a host")?,
         repository: Some(Repository::parse(repository).map_err(|_| "`repository` is not a repository name")?),
-        tag: optional(event, "tag", |text| Tag::parse(text).ok(), "`tag` is not a tag")?,
-        digest: optional(event, "digest", |text| Digest::parse(text).ok(), "`digest` is not a digest")?,
+        tag: member(event, "tag", |text| Tag::parse(text).ok(), "`tag` is not a tag")?,
+        digest: member(event, "digest", |text| Digest::parse(text).ok(), "`digest` is not a digest")?,
         media_type: short_text(event, &["media_type"]),
         size: count(event, &["size"]),
         pusher: short_text(event, &["pusher"]),
@@ -56,7 +56,7 @@ fn report(event: &Value) -> Entry {
     })
 }
 
-fn optional<T>(
+fn member<T>(
     event: &Value,
     key: &str,
     read: impl Fn(&str) -> Option<T>,
@@ -64,8 +64,16 @@ fn optional<T>(
 ) -> Result<Option<T>, &'static str> {
     match event.get(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => read(text).map(Some).ok_or(problem),
+        Some(Value::String(text)) => optional(Some(text), read, problem),
         Some(_) => Err(problem),
     }
+}
+
+/// Reads a text that may be missing or empty.
+pub(super) fn optional<T>(
+    text: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+    problem: &'static str,
+) -> Result<Option<T>, &'static str> {
+    text.filter(|text| !text.is_empty()).map(|text| read(text).ok_or(problem)).transpose()
 }

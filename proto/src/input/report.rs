@@ -1,5 +1,7 @@
 //! A report: what a source says happened, before it is decided whether it matters.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::field::short;
@@ -66,7 +68,7 @@ pub struct Report {
     /// Whether references were left out before.
     pub truncated: bool,
     /// What the source knows of the repository.
-    pub metadata: Option<Metadata>,
+    pub metadata: Option<Box<Metadata>>,
     /// When one of our intakes took it in; only events that came over the bus have it.
     pub received_at: Option<Timestamp>,
     /// Which source an intake of ours took it from; only events that came over the bus have it.
@@ -177,7 +179,7 @@ impl Report {
             received_at: self.received_at,
             references,
             truncated,
-            metadata: self.metadata.map(Metadata::bounded),
+            metadata: self.metadata.map(|metadata| Arc::new(metadata.bounded())),
             trace: self.trace,
         }
     }
