@@ -19,9 +19,10 @@ use dockbell_proto::clock::SystemClock;
 use dockbell_proto::message::Message;
 use dockbell_proto::secret::Secret;
 use dockbell_proto::webhook::Format;
-use dockbell_testkit::sample::webhook;
+use dockbell_testkit::sample::{digest, webhook};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use serde_json::json;
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::backlog::fresh_batch;
@@ -35,6 +36,8 @@ const MANIFESTS: usize = 4;
 /// What stands before the id of its first event.
 const ID: &str = r#""events":[{"id":""#;
 const CHANGES: usize = 100;
+/// A tag of a round is the same in none of the others.
+const TAG: &str = "1.0";
 /// What stands for the number of the round in a message that is made once.
 const ROUND: &str = "round";
 const REPOSITORY: &str = "team/app";
@@ -48,6 +51,10 @@ pub(crate) enum Case {
     Push,
     /// A batch of 100 changes is delivered in one POST
     Batch,
+    /// One event is reported alone, and a batch comes of it
+    Event,
+    /// A batch of one change is delivered
+    Delivery,
 }
 
 /// What to do, and how often.
@@ -65,6 +72,8 @@ impl Case {
         match self {
             Self::Push => "push",
             Self::Batch => "batch",
+            Self::Event => "event",
+            Self::Delivery => "delivery",
         }
     }
 }
@@ -76,19 +85,22 @@ impl Hot {
         let embedded = Embedded::open(&folder.join("data"), Arc::new(SystemClock), EmbeddedLimits::default())?;
         let (embedded, lifecycle) = (Arc::new(embedded), Lifecycle::new());
         match self.case {
-            Case::Push => self.push(&embedded, &telemetry, &lifecycle).await,
-            Case::Batch => self.deliver(&embedded, &telemetry, &lifecycle).await,
+            Case::Push => self.push((MANIFESTS, push_number), &embedded, &telemetry, &lifecycle).await,
+            Case::Event => self.push((1, event_number), &embedded, &telemetry, &lifecycle).await,
+            Case::Batch => self.deliver(CHANGES, &embedded, &telemetry, &lifecycle).await,
+            Case::Delivery => self.deliver(1, &embedded, &telemetry, &lifecycle).await,
         }
     }
 
     async fn push(
         &self,
+        (events, report): (usize, fn(usize) -> String),
         embedded: &Arc<Embedded>,
         telemetry: &Telemetry,
         lifecycle: &Lifecycle,
     ) -> Result<(), BoxError> {
         // The last event of a push closes its window, so that nothing waits.
-        let settings = settings(&[("window.max_events", &MANIFESTS.to_string())], |reader| {
+        let settings = settings(&[("window.max_events", &events.to_string())], |reader| {
             dockbell_producer::settings::Settings::read(reader)
         })?;
         let producer = Producer::new(
@@ -107,8 +119,8 @@ impl Hot {
         let client = http_client(|| reqwest::Client::builder().no_proxy())?;
         let mut batches = embedded.consume(Queue::Deliveries, ONE).await?;
         for round in 0..self.times {
-            let report = client.post(&url).bearer_auth(TOKEN).body(push_number(round));
-            report.send().await?.error_for_status()?;
+            let reporting = client.post(&url).bearer_auth(TOKEN).body(report(round));
+            reporting.send().await?.error_for_status()?;
             let batch = batches.next().await.ok_or("the bus closed")?;
             batch.receipt.ack().await?;
         }
@@ -117,6 +129,7 @@ impl Hot {
 
     async fn deliver(
         &self,
+        changes: usize,
         embedded: &Arc<Embedded>,
         telemetry: &Telemetry,
         lifecycle: &Lifecycle,
@@ -134,7 +147,7 @@ impl Hot {
             rng: StdRng::seed_from_u64(1),
         };
         dockbell_deliverer::service::start(surroundings, &settings, &telemetry.meter(), lifecycle)?;
-        let tags: Vec<String> = (0..CHANGES).map(|tag| format!("1.0.{tag}")).collect();
+        let tags: Vec<String> = (0..changes).map(|tag| format!("1.0.{tag}")).collect();
         let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
         let message = Outgoing::carrying(&Message::Batch(fresh_batch(ROUND, REPOSITORY, &tags)));
         let body = String::from_utf8(message.body.to_vec())?;
@@ -150,6 +163,16 @@ impl Hot {
 /// The push with ids of its own, because repetitions are recognised.
 fn push_number(round: usize) -> String {
     PUSH.replace(ID, &format!("{ID}{round:05}-")).replace(r#"},{"id":""#, &format!(r#"}},{{"id":"{round:05}-"#))
+}
+
+/// An event in our own format, with an id and a tag of its own.
+fn event_number(round: usize) -> String {
+    let event = json!({
+        "schema": "dockbell.event/1", "registry": "hub.test", "repository": REPOSITORY, "tag": format!("{TAG}.{round}"),
+        "digest": digest(1), "media_type": "application/vnd.oci.image.manifest.v1+json", "size": 700, "pusher": "alice",
+        "id": format!("{round:05}"),
+    });
+    event.to_string()
 }
 
 /// Reads settings of these values, none of which may be wrong.
