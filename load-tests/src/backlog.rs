@@ -11,6 +11,7 @@ use dockbell_proto::batch::Batch;
 use dockbell_proto::clock::{Clock as _, SystemClock};
 use dockbell_proto::ids::WebhookId;
 use dockbell_proto::message::Message;
+use dockbell_proto::names::Registry;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::sample;
 use rand::SeedableRng as _;
@@ -41,18 +42,30 @@ pub(crate) async fn publish(
     publish_all((url, NonZeroU16::MIN), Queue::Redeliveries, count, message).await
 }
 
-/// Publishes `count` batches of one change each, dealt to as many repositories in turn.
+/// Publishes `count` batches, which `batch` makes.
 pub(crate) async fn publish_batches(
-    (url, shards): (&str, NonZeroU16),
-    repositories: usize,
-    (count, run): (usize, &str),
+    place: (&str, NonZeroU16),
+    count: usize,
+    batch: impl Fn(usize) -> Outgoing + Send + Sync + 'static,
 ) -> Result<(), BoxError> {
-    let run = run.to_owned();
-    let batch = move |event: usize| {
-        let (tag, repository) = (sink::tag(event, &run), flood::name(event % repositories));
-        Outgoing::carrying(&Message::Batch(fresh_batch(&tag, &repository, &[&tag])))
-    };
-    publish_all((url, shards), Queue::Deliveries, count, batch).await
+    publish_all(place, Queue::Deliveries, count, batch).await
+}
+
+/// The registry of all that is published.
+pub(crate) const REGISTRY: &str = "hub.test";
+
+/// A batch of one tag of a repository of another registry, whose webhooks are looked up and are told nothing.
+pub(crate) fn foreign_batch((tag, repository): &(String, String)) -> Outgoing {
+    let mut batch = fresh_batch(tag, repository, &[tag]);
+    if let Ok(other) = Registry::parse("other.test") {
+        batch.registry = other;
+    }
+    Outgoing::carrying(&Message::Batch(batch))
+}
+
+/// A batch of one tag of a repository, as it is published.
+pub(crate) fn batch((tag, repository): &(String, String)) -> Outgoing {
+    Outgoing::carrying(&Message::Batch(fresh_batch(tag, repository, &[tag])))
 }
 
 /// A batch that is fresh whenever it is consumed: what comes late may have come before, and is asked for.
@@ -68,18 +81,20 @@ pub(crate) async fn publish_events(
     (count, run): (usize, &str),
 ) -> Result<(), BoxError> {
     let run = run.to_owned();
-    let message = move |event: usize| {
-        let (tag, repository) = (sink::tag(event, &run), flood::name(event / together % repositories));
-        let event = sample::event(&tag, &repository, Some(&tag), 0);
-        Outgoing {
-            id: tag,
-            key: format!("hub.test/{repository}"),
-            headers: vec![("dockbell-source".to_owned(), "registry".to_owned())],
-            body: serde_json::to_vec(&event).unwrap_or_default().into(),
-            maybe_repeated: false,
-        }
-    };
+    let message = move |number: usize| event(&sink::tag(number, &run), &flood::name(number / together % repositories));
     publish_all((url, NonZeroU16::MIN), Queue::Events, count, message).await
+}
+
+/// An event of this tag, as it is published.
+pub(crate) fn event(tag: &str, repository: &str) -> Outgoing {
+    let event = sample::event(tag, repository, Some(tag), 0);
+    Outgoing {
+        id: tag.to_owned(),
+        key: format!("{REGISTRY}/{repository}"),
+        headers: vec![("dockbell-source".to_owned(), "registry".to_owned())],
+        body: serde_json::to_vec(&event).unwrap_or_default().into(),
+        maybe_repeated: false,
+    }
 }
 
 /// Has the exchanges and queues made. Returns once they are there.
@@ -90,7 +105,8 @@ pub(crate) async fn declare(url: &str) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn connect(url: &str, shards: NonZeroU16) -> Result<Arc<Amqp>, BoxError> {
+/// A bus that connects in the background.
+pub(crate) fn connect(url: &str, shards: NonZeroU16) -> Result<Arc<Amqp>, BoxError> {
     let config = AmqpConfig::new(&[Secret::new(url)], AmqpOptions { shards, ..AmqpOptions::default() })?;
     Ok(Arc::new(Amqp::start(config, Arc::new(SystemClock), StdRng::seed_from_u64(SEED))))
 }
@@ -127,7 +143,7 @@ fn delivery(webhook: &WebhookId, repository: &str, tag: &str) -> Outgoing {
 }
 
 /// The bus connects in the background, so the first publishes may come too early.
-async fn until_published(bus: &Amqp, queue: Queue, message: Outgoing) {
+pub(crate) async fn until_published(bus: &Amqp, queue: Queue, message: Outgoing) {
     let publish = |message| bus.publish(queue, message);
     dockbell_backends::repeat::until_published(message, publish, |_, _| ()).await;
 }

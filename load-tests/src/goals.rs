@@ -10,6 +10,8 @@ use serde::Serialize;
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
+    /// From the first to the second.
+    Within(f64, f64),
     /// Nothing is promised: it tells of the machine, or what another figure is a ratio to.
     None,
 }
@@ -18,7 +20,7 @@ pub(crate) enum Goal {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
-    /// One for each pass.
+    /// One for each time that it was measured: once or more in each pass.
     pub(crate) values: Vec<f64>,
     pub(crate) unit: &'static str,
     pub(crate) goal: Goal,
@@ -33,6 +35,7 @@ impl Goal {
         match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,
+            Self::Within(least, most) => (least..=most).contains(&value),
             Self::None => true,
         }
     }
@@ -41,13 +44,14 @@ impl Goal {
         match self {
             Self::AtLeast(least) => format!("≥ {least}"),
             Self::AtMost(most) => format!("≤ {most}"),
+            Self::Within(least, most) => format!("{least}–{most}"),
             Self::None => String::new(),
         }
     }
 }
 
 impl Figure {
-    /// The median of the passes.
+    /// The median.
     pub(crate) fn value(&self) -> f64 {
         crate::ratio::median(self.values.iter().copied()).unwrap_or(f64::NAN)
     }
@@ -59,7 +63,7 @@ impl Figure {
 }
 
 impl Figures {
-    /// Adds what a pass measured.
+    /// Adds what was measured once.
     pub(crate) fn add(&mut self, name: &str, (value, unit): (f64, &'static str), goal: Goal) {
         match self.0.iter_mut().find(|figure| figure.name == name) {
             Some(figure) => figure.values.push(value),
@@ -74,12 +78,12 @@ impl Figures {
 
     /// For people.
     pub(crate) fn table(&self) -> String {
-        let mut table = format!("{:<58}{:>12} {:<10}{:>9}\n", "figure", "median", "", "goal");
+        let mut table = format!("{:<64}{:>10} {:<6}{:>9}\n", "figure", "median", "", "goal");
         for figure in &self.0 {
             let Figure { name, unit, goal, .. } = figure;
             let verdict = if figure.is_met() { "" } else { "  MISSED" };
             // Writing to a string cannot fail.
-            writeln!(table, "{name:<58}{:>12} {unit:<10}{:>9}{verdict}", shown(figure.value()), goal.text()).ok();
+            writeln!(table, "{name:<64}{:>10} {unit:<6}{:>9}{verdict}", shown(figure.value()), goal.text()).ok();
         }
         table
     }
@@ -106,6 +110,16 @@ mod tests {
         assert!(!figures.are_met());
         let missed: Vec<&str> = figures.table().lines().filter(|line| line.contains("MISSED")).map(|_| "one").collect();
         assert_eq!(missed, ["one"], "{}", figures.table());
+    }
+
+    #[test]
+    fn what_must_not_change_may_neither_grow_nor_shrink() {
+        let keeps = |value: f64| {
+            let mut figures = Figures::default();
+            figures.add("ratio", (value, "×"), Goal::Within(0.9, 1.1));
+            figures.are_met()
+        };
+        assert_eq!([0.89, 0.9, 1.0, 1.1, 1.11, f64::NAN].map(keeps), [false, true, true, true, false, false]);
     }
 
     #[test]

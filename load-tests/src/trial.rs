@@ -54,13 +54,6 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Starts one more deliverer.
-    pub(crate) async fn add_deliverer(&mut self) -> Result<&Program, BoxError> {
-        let deliverer = self.fleet.deliverer().await?;
-        self.deliverers.push(deliverer);
-        self.deliverers.last().ok_or_else(|| "it was pushed a moment ago".into())
-    }
-
     /// How many deliveries wait for a webhook, as its page says.
     pub(crate) async fn waiting(&self, webhook: &str) -> Result<u64, BoxError> {
         let path = format!("webhooks/{webhook}");

@@ -10,10 +10,15 @@ use lapin::{Connection, ConnectionProperties};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::conditions::Side;
+use super::results::{Results, mib, micros};
 use super::run::{Bare, Measured, watch};
+use super::servers::Servers;
 use crate::backlog;
 use crate::fleet::{Fleet, amqp_url};
-use crate::sink::events;
+use crate::flood;
+use crate::goals::Goal;
+use crate::sink::{self, events};
 use crate::tally::Tally;
 use crate::trial::{Ground, WINDOWS};
 
@@ -27,15 +32,55 @@ const PREFETCH: u16 = 20_000;
 
 /// What a producer is given to do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    pub(crate) events: usize,
-    pub(crate) repositories: usize,
+struct Load {
+    events: usize,
+    repositories: usize,
     /// Events of a repository that come one after the other, and make a batch.
-    pub(crate) together: usize,
+    together: usize,
+}
+
+/// Pairs of runs in a pass.
+const PAIRS: usize = 2;
+
+/// Measures pairs in turn: with windows that hold ten events, and with as many windows as events.
+pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Result<(), BoxError> {
+    results.describe(sides());
+    let loads = [("1,000 repositories", (1_000, 10), 0.85), ("a repository for each event", (1_000_000, 1), 0.8)];
+    for (what, (repositories, together), least) in loads {
+        let kinds = [format!("naked-producer-of-{together}"), format!("producer-of-{together}")];
+        for _ in 0..PAIRS {
+            let mut pair = Vec::new();
+            for kind in &kinds {
+                let (name, events) = (results.begin(kind), results.events(kind, 40_000));
+                let load = Load { events, repositories, together };
+                let is_ours = Some(kind) == kinds.last();
+                let measured =
+                    if is_ours { ours(ground, &name, load).await? } else { naked(ground, &name, load).await? };
+                results.draw(kind, &name, &measured);
+                pair.push(measured);
+            }
+            let [naked, ours] = <[Measured; 2]>::try_from(pair).map_err(|_| "a pair has two sides")?;
+            results.add(&format!("naked producer, {what}"), (naked.rate, "/s"), Goal::None);
+            results.add(&format!("producer, {what}"), (ours.rate, "/s"), Goal::None);
+            let ratio = ours.rate / naked.rate;
+            results.add(&format!("producer, {what}: to the naked one"), (ratio, "×"), Goal::AtLeast(least));
+            let cpu = ours.cpu_per_event.as_secs_f64() / naked.cpu_per_event.as_secs_f64();
+            results.add(&format!("producer, {what}: processors, to the naked one"), (cpu, "×"), Goal::None);
+            results.add(
+                &format!("producer, {what}: processors per event"),
+                (micros(ours.cpu_per_event), "µs"),
+                Goal::None,
+            );
+            let broker = micros(ours.servers.broker);
+            results.add(&format!("producer, {what}: processors of RabbitMQ per event"), (broker, "µs"), Goal::None);
+            results.add(&format!("producer, {what}: memory"), (mib(ours.peak_memory), "MiB"), Goal::None);
+        }
+    }
+    Ok(())
 }
 
 /// Ours.
-pub(crate) async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
     let host = ground.node.virtual_host().await;
     let url = amqp_url(ground.node, &host);
     let folder = ground.folder.join(name);
@@ -51,16 +96,18 @@ pub(crate) async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<
         move |batch: &[u8], _| events(batch, &run)
     })
     .await?;
+    let servers = Servers::watch(ground).await?;
     let producer = fleet.producer().await?;
     let measured = watch(&tally, &[producer.id().ok_or("the producer has ended")?], 1.0).await?;
+    let servers = servers.per(ground, load.events).await?;
     drop(counting);
     producer.kill().await?;
     ground.node.remove_virtual_host(&host).await;
-    Ok(measured)
+    Ok(Measured { servers, ..measured })
 }
 
 /// The same without windows.
-pub(crate) async fn naked(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+async fn naked(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
     let host = ground.node.virtual_host().await;
     let url = amqp_url(ground.node, &host);
     publish(&url, name, load).await?;
@@ -116,4 +163,25 @@ async fn count(
         }
     });
     Ok((tally, counting))
+}
+
+fn sides() -> [Side; 2] {
+    let body_bytes = backlog::event(&sink::tag(10_000, "producer-1"), &flood::name(100)).body.len();
+    let naked = Side {
+        name: "naked producer",
+        prefetch: PREFETCH.to_string(),
+        body_bytes,
+        broker: "1 connection to the broker with 1 channel that consumes and 1 that publishes",
+        at_once: "up to 512 publishes that wait for their confirmation".to_owned(),
+        acks: "acknowledged up to the first that is not settled, every 1 ms",
+        transport: "plain AMQP",
+    };
+    let ours = Side {
+        name: "producer",
+        broker: "2 connections to the broker, of which 1 channel consumes and 1 publishes",
+        at_once: "up to 64 batches that wait for their confirmation".to_owned(),
+        acks: "acknowledged as the naked one, every 5 ms",
+        ..naked.clone()
+    };
+    [naked, ours]
 }

@@ -8,8 +8,10 @@ use dockbell_chassis::lifecycle::BoxError;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::kernel::Meter;
+use super::servers::Used;
 use crate::tally::{FROM, TO, Tally};
-use crate::usage::{self, Usage};
+use crate::usage::Usage;
 
 const POLL: Duration = Duration::from_millis(5);
 /// How often a line of the plots is drawn on.
@@ -21,8 +23,12 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) struct Measured {
     /// Events per second, once it was well under way.
     pub(crate) rate: f64,
+    /// For how long that was measured.
+    pub(crate) length: Duration,
     /// The time of processors that an event took, meanwhile.
     pub(crate) cpu_per_event: Duration,
+    /// What an event took of the servers, from the start to the end of the processes; zero where that is not looked at.
+    pub(crate) servers: Used,
     /// The most memory of one process, in bytes.
     pub(crate) peak_memory: u64,
     /// How it went.
@@ -66,7 +72,7 @@ impl Bare {
 
 /// Waits until `share` of the load has arrived, and measures meanwhile. What arrives twice where nothing failed is an error.
 pub(crate) async fn watch(tally: &Arc<Tally>, processes: &[u32], share: f64) -> Result<Measured, BoxError> {
-    let (start, mut samples) = (Instant::now(), Vec::new());
+    let (start, mut samples, mut meter) = (Instant::now(), Vec::new(), Meter::new(processes));
     let mut before = None;
     let mut after = None;
     while !tally.has(share) || after.is_none() {
@@ -77,7 +83,7 @@ pub(crate) async fn watch(tally: &Arc<Tally>, processes: &[u32], share: f64) -> 
         let is_time = samples.last().is_none_or(|last: &Sample| start.elapsed() >= last.at + SAMPLED_EVERY);
         let (is_begin, is_end) = (before.is_none() && tally.has(FROM), after.is_none() && tally.has(TO));
         if is_time || is_begin || is_end {
-            let sample = Sample { at: start.elapsed(), events: tally.count(), used: used(processes)? };
+            let sample = Sample { at: start.elapsed(), events: tally.count(), used: meter.read()? };
             samples.push(sample);
             before = before.or(is_begin.then_some(sample));
             after = after.or(is_end.then_some(sample));
@@ -90,17 +96,7 @@ pub(crate) async fn watch(tally: &Arc<Tally>, processes: &[u32], share: f64) -> 
     }
     let events = u32::try_from(after.events.saturating_sub(before.events))?;
     let cpu_per_event = after.used.cpu.saturating_sub(before.used.cpu).checked_div(events).unwrap_or_default();
-    Ok(Measured { rate: tally.rate(), cpu_per_event, peak_memory: after.used.peak_memory, samples })
-}
-
-/// What they used together; of memory, the most that one of them had.
-fn used(processes: &[u32]) -> Result<Usage, BoxError> {
-    let each = processes.iter().map(|&process| usage::of(process).ok_or("a process that is measured has ended"));
-    let mut all = Usage::default();
-    for used in each {
-        let used = used?;
-        all.cpu += used.cpu;
-        all.peak_memory = all.peak_memory.max(used.peak_memory);
-    }
-    Ok(all)
+    let length = after.at.saturating_sub(before.at);
+    let peak_memory = after.used.peak_memory;
+    Ok(Measured { rate: tally.rate(), length, cpu_per_event, servers: Used::default(), peak_memory, samples })
 }
