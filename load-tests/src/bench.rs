@@ -5,6 +5,9 @@ mod deliverer;
 mod embedded;
 mod kernel;
 mod latency;
+mod lookups;
+mod many;
+mod misses;
 mod page;
 mod producer;
 mod results;
@@ -12,8 +15,10 @@ mod rows;
 mod run;
 mod scaling;
 mod servers;
+mod spread;
 mod stage;
 mod stock;
+mod windows;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +27,7 @@ use clap::{Args, ValueEnum};
 use dockbell_chassis::lifecycle::BoxError;
 use tokio::time::timeout;
 
+use self::many::Many;
 use self::results::Results;
 use crate::goals::Goal;
 use crate::report::say;
@@ -43,6 +49,9 @@ pub(crate) struct Bench {
     /// What is measured; may be given several times [default: all]
     #[arg(long = "only", value_name = "PART")]
     only: Vec<Part>,
+    /// Webhooks of the store that is to be large
+    #[arg(long, default_value_t = 1_000_000)]
+    webhooks: usize,
     /// Where report.json and report.html go
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     report: PathBuf,
@@ -53,17 +62,22 @@ pub(crate) struct Bench {
 enum Part {
     Deliverer,
     Producer,
+    Windows,
     Latency,
     Embedded,
     Scaling,
+    Repositories,
+    Webhooks,
 }
 
 impl Bench {
     /// Measures, prints, and says whether everything is as promised.
     pub(crate) async fn run(&self, ground: &Ground<'_>) -> Result<bool, BoxError> {
         let mut results = Results::new();
+        // It is filled once, and nothing that is measured adds to it.
+        let mut many = None;
         for pass in 1..=self.passes {
-            let measuring = self.pass(ground, &mut results);
+            let measuring = self.pass(ground, &mut many, &mut results);
             timeout(PASS_AT_MOST, measuring).await.map_err(|_| format!("a pass took more than {PASS_AT_MOST:?}"))??;
             results.tell(&format!("pass {pass} of {} is done", self.passes));
         }
@@ -76,7 +90,7 @@ impl Bench {
         Ok(!self.strict || results.figures.are_met())
     }
 
-    async fn pass(&self, ground: &Ground<'_>, results: &mut Results) -> Result<(), BoxError> {
+    async fn pass(&self, ground: &Ground<'_>, many: &mut Option<Many>, results: &mut Results) -> Result<(), BoxError> {
         if self.wants(Part::Deliverer) {
             let rate = transport::sink_alone(ground.sink).await?;
             results.add("sink alone", (rate, "/s"), Goal::None);
@@ -84,6 +98,9 @@ impl Bench {
         }
         if self.wants(Part::Producer) {
             producer::measure(ground, results).await?;
+        }
+        if self.wants(Part::Windows) {
+            windows::measure(ground, results).await?;
         }
         if self.wants(Part::Latency) {
             latency::measure(ground, results).await?;
@@ -93,6 +110,18 @@ impl Bench {
         }
         if self.wants(Part::Scaling) {
             scaling::measure(ground, results).await?;
+        }
+        if self.wants(Part::Repositories) {
+            spread::of_repositories(ground, results).await?;
+        }
+        if self.wants(Part::Webhooks) {
+            let many = match many.take() {
+                Some(known) => many.insert(known),
+                None => many.insert(Many::fill(ground, self.webhooks, results).await?),
+            };
+            lookups::measure(many, results).await?;
+            spread::of_webhooks(ground, many, results).await?;
+            misses::measure(ground, many, results).await?;
         }
         Ok(())
     }
