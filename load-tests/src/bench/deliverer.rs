@@ -8,7 +8,7 @@ use dockbell_backends::bus::Outgoing;
 use dockbell_chassis::lifecycle::BoxError;
 
 use super::conditions::Side;
-use super::results::{Results, mib, micros};
+use super::results::{Results, bytes, mib, micros};
 use super::run::{Bare, Measured, watch};
 use super::servers::Servers;
 use super::stage::Stage;
@@ -109,9 +109,8 @@ fn add_costs(measured: &Measured, results: &mut Results) {
     results.add("deliverer: processors per delivery", (micros(measured.cpu_per_event), "µs"), Goal::None);
     results.add("deliverer: processors of RabbitMQ per delivery", (micros(measured.servers.broker), "µs"), Goal::None);
     results.add("deliverer: processors of Redis per delivery", (micros(measured.servers.store), "µs"), Goal::None);
-    #[expect(clippy::cast_precision_loss, reason = "far fewer bytes than a float counts exactly")]
-    let held = measured.servers.held as f64;
-    results.add("memory of Redis per delivery", (held, "B"), Goal::None);
+    let held = bytes(measured.servers.held);
+    results.add("memory of Redis per delivery, most of them beyond the history", (held, "B"), Goal::None);
 }
 
 /// Ours: every attempt is recorded in Redis.

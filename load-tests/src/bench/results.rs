@@ -109,8 +109,12 @@ impl Results {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory is counted in bytes that a float counts exactly")]
-pub(crate) fn mib(bytes: u64) -> f64 {
-    bytes as f64 / MIB
+pub(crate) fn bytes(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+pub(crate) fn mib(of: u64) -> f64 {
+    bytes(of) / MIB
 }
 
 pub(crate) fn micros(time: Duration) -> f64 {

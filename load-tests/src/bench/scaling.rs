@@ -6,7 +6,7 @@ use std::time::Duration;
 use dockbell_chassis::lifecycle::BoxError;
 
 use super::deliverer::{Load, Start, ours};
-use super::results::Results;
+use super::results::{Results, bytes};
 use crate::goals::Goal;
 use crate::sink::Behaviour;
 use crate::trial::Ground;
@@ -36,6 +36,10 @@ pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Resul
         let measured = ours(ground, &name, &load).await?;
         results.draw(kind, &name, &measured);
         rates.push(measured.rate);
+        if deliverers == 1 {
+            let held = bytes(measured.servers.held);
+            results.add("memory of Redis per delivery, all of them in the history", (held, "B"), Goal::None);
+        }
     }
     results.add("4 deliverers to 1, receivers that take 100 ms", (gain(&rates), "×"), Goal::AtLeast(3.8));
     rates.clear();
