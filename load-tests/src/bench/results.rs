@@ -68,7 +68,8 @@ impl Results {
         format!("{kind}-{}", self.runs)
     }
 
-    /// How many events the next run of this kind needs to take as long as it should; `guess` before there was one.
+    /// How many events the next run of this kind needs to take as long as it should; `guess` before there was one. They are whole
+    /// tens, for where ten of them make a batch.
     pub(crate) fn events(&self, kind: &str, guess: usize) -> usize {
         #[expect(
             clippy::cast_possible_truncation,
@@ -76,7 +77,7 @@ impl Results {
             reason = "rates are positive and no number of events is that large"
         )]
         let sized = |rate: &f64| (rate * LENGTH / (TO - FROM)) as usize;
-        self.rates.get(kind).map_or(guess, sized).clamp(FEWEST, MOST)
+        self.rates.get(kind).map_or(guess, sized).clamp(FEWEST, MOST) / 10 * 10
     }
 
     /// Tells of a run of this kind, and draws it.
@@ -135,7 +136,7 @@ mod tests {
         assert_eq!(results.events("ours", 20_000), 20_000);
         results.draw("ours", "ours-1", &Measured { rate: 7_000.0, ..Measured::default() });
         let events = results.events("ours", 20_000);
-        assert!((34_990..35_010).contains(&events), "{events}");
+        assert!((34_990..35_010).contains(&events) && events % 10 == 0, "{events}");
         results.draw("ours", "ours-2", &Measured { rate: 1e9, ..Measured::default() });
         assert_eq!(results.events("ours", 20_000), MOST);
         assert_ne!(results.begin("ours"), results.begin("ours"));
