@@ -4,6 +4,7 @@ mod arrivals;
 mod backlog;
 mod bench;
 mod ceiling;
+mod chart;
 mod cost;
 mod fleet;
 mod flood;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::conditions::{Conditions, Side};
-use super::page::Chart;
 use super::run::Measured;
+use crate::chart::Chart;
 use crate::goals::{Figures, Goal};
 use crate::report::say;
 use crate::tally::{FROM, TO};
