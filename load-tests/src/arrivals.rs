@@ -115,12 +115,12 @@ impl Arrivals {
     }
 }
 
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     #[expect(clippy::expect_used, reason = "both are constants in the range of the histogram")]
     Histogram::new_with_bounds(1, micros(LATEST), DIGITS).expect("bounds that a histogram takes")
 }
 
-fn micros(time: Duration) -> u64 {
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

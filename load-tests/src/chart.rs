@@ -43,7 +43,6 @@ pub(crate) enum Across {
     /// Seconds from the start.
     Seconds,
     /// Places that are named, as those of percentiles are.
-    #[expect(dead_code, reason = "the report of a scenario draws percentiles, and is no part of this step")]
     Named(Vec<(f64, String)>),
 }
 
@@ -75,7 +74,7 @@ impl Chart {
             Across::Seconds => format!(", in {end:.1} s"),
             Across::Named(_) => String::new(),
         };
-        write!(svg, "</svg><p>{}up to {} {unit}{over}</p></figure>\n", self.legend(), shown(top)).ok();
+        writeln!(svg, "</svg><p>{}up to {} {unit}{over}</p></figure>", self.legend(), shown(top)).ok();
         svg
     }
 

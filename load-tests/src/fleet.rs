@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::program::{Program, Start, until};
 
 const ADMIN_TOKEN: &str = "the-admin-token";
-const INGEST_TOKEN: &str = "the-ingest-token";
+pub(crate) const INGEST_TOKEN: &str = "the-ingest-token";
 const CALL: Duration = Duration::from_secs(30);
 /// A registry does not wait for longer.
 const REPORT: Duration = Duration::from_secs(5);
@@ -94,13 +94,20 @@ impl Fleet {
         Program::start(Start { program, arguments, environment, folder, name }).await
     }
 
-    /// Waits until a process is ready.
+    /// Waits until a process is ready. The error tells what it says of itself.
     pub(crate) async fn until_ready(&self, program: &Program) -> Result<(), BoxError> {
+        let told = Mutex::new(String::new());
         let ready = || async {
             let answer = self.http.get(format!("http://{}/readyz", program.admin)).send().await.ok()?;
-            answer.status().is_success().then_some(())
+            let is_ready = answer.status().is_success();
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = answer.text().await.unwrap_or_default();
+            is_ready.then_some(())
         };
-        until(&format!("{} to be ready", program.name), READY, ready).await
+        let waited = until(&format!("{} to be ready", program.name), READY, ready).await;
+        waited.map_err(|error| {
+            let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            format!("{error}; it says of itself: {told} (--logs FOLDER keeps its log)").into()
+        })
     }
 
     /// Calls the API of the console that listens there, and returns what it answers.

@@ -1,115 +1,97 @@
-//! The generator: publishes the events of a plan when they are due, whatever becomes of the earlier ones.
+//! The generator: sends what is due when it is due, whatever becomes of the earlier ones.
 
+pub(crate) mod amqp;
+pub(crate) mod command;
+pub(crate) mod intake;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dockbell_chassis::lifecycle::BoxError;
 use dockbell_testkit::sample;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm};
 use serde_json::json;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use self::amqp::Broker;
+use self::intake::Intakes;
 use crate::plan::Plan;
 use crate::sink;
 
-/// Where others publish their events.
-const EXCHANGE: &str = "registry.events";
-/// A broker paces each channel by itself.
-const CHANNELS: usize = 4;
-/// Publishes of one channel that wait for the broker's confirmation; with more it is far behind.
-const UNCONFIRMED: usize = 50_000;
-const PERSISTENT: u8 = 2;
-/// How long the broker may take to confirm what was published last.
-const LAST_WAIT: Duration = Duration::from_secs(30);
-
-/// A connection that publishes as a registry does.
-pub(crate) struct Flood {
-    _connection: Connection,
-    channels: Vec<Channel>,
+/// A push that is due.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) event: usize,
+    /// Counted from the start.
+    pub(crate) at: Duration,
+    pub(crate) repository: String,
+    /// Those of one line are reported one after the other where their order is told by who takes them in.
+    pub(crate) line: usize,
+    /// Its events, the one with the tag last.
+    pub(crate) bodies: Vec<Vec<u8>>,
 }
 
-/// How well the generator kept to its plan.
-#[derive(Debug, Clone, Copy, Default)]
+/// How well the generator kept to its plan, and what was taken.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Kept {
-    /// Events that the broker confirmed.
-    pub(crate) confirmed: usize,
-    /// The longest delay of a publish beyond the time that it was due.
+    /// Pushes that were confirmed, or accepted: they are owed.
+    pub(crate) accepted: Vec<usize>,
+    /// Pushes that were reported again, because nobody knew whether they were taken.
+    pub(crate) repeated: Vec<usize>,
+    /// The longest delay of a push beyond the time that it was due.
     pub(crate) longest_lag: Duration,
 }
 
-impl Flood {
-    pub(crate) async fn connect(url: &str) -> Result<Self, BoxError> {
-        let connection = Connection::connect(url, ConnectionProperties::default()).await?;
-        let mut channels = Vec::new();
-        for _ in 0..CHANNELS {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            channels.push(channel);
-        }
-        Ok(Self { _connection: connection, channels })
-    }
+/// What was sent so far, for those who watch.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) due: AtomicUsize,
+    pub(crate) accepted: AtomicUsize,
+}
 
-    /// Publishes all events of `plan`, the first one at `start`, and returns once the last is confirmed.
-    pub(crate) async fn run(&self, plan: &Plan, run: &str, start: Instant) -> Result<Kept, BoxError> {
-        let mut confirming = JoinSet::new();
-        let mut confirmations = Vec::new();
-        for _ in &self.channels {
-            let (sender, receiver) = mpsc::channel(UNCONFIRMED);
-            confirming.spawn(confirm(receiver));
-            confirmations.push(sender);
+/// Where a flood goes.
+#[derive(Debug)]
+pub(crate) enum Flood {
+    Broker(Box<Broker>),
+    Intakes(Intakes),
+}
+
+impl Flood {
+    /// Sends all pushes, the first one at `start`, and returns once the last is taken or given up.
+    pub(crate) async fn run(
+        &self,
+        pushes: impl Iterator<Item = Due>,
+        start: Instant,
+        sent: &Arc<Sent>,
+    ) -> Result<Kept, BoxError> {
+        match self {
+            Self::Broker(broker) => broker.run(pushes, start, sent).await,
+            Self::Intakes(intakes) => intakes.run(pushes, start, sent).await,
         }
-        let mut kept = Kept::default();
-        let lines = self.channels.iter().zip(&confirmations).cycle();
-        for (event, (channel, confirmations)) in (0..plan.events()).zip(lines) {
-            let due = start + plan.due(event);
-            if due > Instant::now() {
-                sleep_until(due).await;
-            }
-            let confirmation = publish(channel, plan.repository(event), &sink::tag(event, run)).await?;
-            confirmations.try_send(confirmation).map_err(|_| "the broker is far behind with its confirmations")?;
-            kept.longest_lag = kept.longest_lag.max(due.elapsed());
-        }
-        drop(confirmations);
-        let all = async {
-            while let Some(confirmed) = confirming.join_next().await {
-                kept.confirmed += confirmed?.map_err(BoxError::from)?;
-            }
-            Ok::<_, BoxError>(())
-        };
-        tokio::time::timeout(LAST_WAIT, all).await.map_err(|_| "the broker does not confirm")??;
-        Ok(kept)
     }
 }
 
-async fn publish(channel: &Channel, repository: usize, tag: &str) -> lapin::Result<PublisherConfirm> {
-    let repository = name(repository);
-    let event = json!({
-        "schema": "dockbell.event/1", "registry": "hub.test", "repository": repository, "tag": tag,
-        "digest": sample::digest(1), "media_type": "application/vnd.oci.image.manifest.v1+json", "size": 700,
-        "pusher": "load", "id": tag,
-    });
-    let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-    let body = event.to_string().into_bytes();
-    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    channel.basic_publish(EXCHANGE.into(), repository.into(), options, &body, properties).await
+impl Sent {
+    /// How many were due, and how many of them were taken.
+    pub(crate) fn now(&self) -> (usize, usize) {
+        (self.due.load(Ordering::Relaxed), self.accepted.load(Ordering::Relaxed))
+    }
+}
+
+/// The events of a plan, of one push each.
+pub(crate) fn singles(plan: Plan, run: &str) -> impl Iterator<Item = Due> {
+    (0..plan.events()).map(move |event| {
+        let (repository, tag) = (name(plan.repository(event)), sink::tag(event, run));
+        let body = json!({
+            "schema": "dockbell.event/1", "registry": "hub.test", "repository": repository, "tag": tag,
+            "digest": sample::digest(1), "media_type": "application/vnd.oci.image.manifest.v1+json", "size": 700,
+            "pusher": "load", "id": tag,
+        });
+        Due { event, at: plan.due(event), repository, line: event, bodies: vec![body.to_string().into_bytes()] }
+    })
 }
 
 /// The repository of this number.
 pub(crate) fn name(repository: usize) -> String {
     format!("load/app-{repository}")
-}
-
-/// Says how many publishes were confirmed, or that one was not.
-async fn confirm(mut confirmations: mpsc::Receiver<PublisherConfirm>) -> Result<usize, String> {
-    let mut confirmed = 0;
-    while let Some(confirmation) = confirmations.recv().await {
-        match confirmation.await {
-            Ok(Confirmation::Ack(None)) => confirmed += 1,
-            Ok(other) => return Err(format!("the broker did not take an event: {other:?}")),
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-    Ok(confirmed)
 }

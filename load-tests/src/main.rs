@@ -11,19 +11,25 @@ mod flood;
 mod goals;
 mod hot;
 mod instructions;
+mod interrupt;
 mod isolation;
 mod naked;
 mod parked;
 mod plan;
 mod program;
+mod pushes;
 mod ratio;
 mod report;
+mod run;
+mod scenario;
+mod schedule;
 mod sink;
 mod soak;
-mod steady;
+mod stamp;
 mod tally;
 mod transport;
 mod trial;
+mod troubles;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +40,7 @@ use dockbell_chassis::lifecycle::BoxError;
 use dockbell_testkit::rabbitmq::Node;
 use dockbell_testkit::redis::RedisServer;
 
+use self::interrupt::unless_interrupted;
 use self::sink::Sink;
 use self::trial::Ground;
 
@@ -56,12 +63,16 @@ struct Cli {
 enum Scenario {
     /// What each part makes of what the machine can do, beside what is promised
     Bench(bench::Bench),
+    /// What a fleet makes of a scenario from a file, and whether everything arrived
+    Run(run::Run),
+    /// Pushes to a Dockbell that runs elsewhere
+    Flood(flood::command::FloodCommand),
+    /// Receives the webhooks of a Dockbell that runs elsewhere, counts and measures
+    Sink(sink::command::SinkCommand),
     /// What webhooks that hang do to their neighbours
     Isolation(isolation::Isolation),
     /// What a webhook with very many waiting deliveries costs, and whether it gets them
     Parked(parked::Parked),
-    /// What a steady load does to a fleet, on private servers or on given ones
-    Steady(steady::Steady),
     /// Whether anything is lost while all kinds of faults come at random
     Soak(soak::Soak),
     /// What the way of a push and that of a batch cost in instructions and allocations; starts no fleet
@@ -103,13 +114,15 @@ async fn play(Cli { scenario, logs, variables }: Cli) -> Result<bool, BoxError> 
     std::fs::create_dir_all(folder)?;
     match scenario {
         Scenario::Bench(bench) => on_ground(folder, &variables, async |ground| bench.run(ground).await).await,
+        Scenario::Run(run) => run.run(folder, &variables).await,
+        Scenario::Flood(flood) => flood.run().await,
+        Scenario::Sink(sink) => sink.run().await,
         Scenario::Naked(naked) => naked.run().await.map(|()| true),
         Scenario::Isolation(isolation) => {
             on_ground(folder, &variables, async |ground| isolation.run(ground).await).await
         }
         Scenario::Parked(parked) => on_ground(folder, &variables, async |ground| parked.run(ground).await).await,
-        Scenario::Steady(steady) => steady.run(folder, &variables).await,
-        Scenario::Soak(soak) => soak.run(folder, &variables).await,
+        Scenario::Soak(soak) => unless_interrupted(soak.run(folder, &variables)).await,
         Scenario::Instructions(instructions) => instructions.run(folder).await,
         Scenario::Hot(hot) => hot.run(folder).await.map(|()| true),
         Scenario::Transport(cost) => cost.run().await,
@@ -122,10 +135,13 @@ async fn on_ground(
     variables: &[(String, String)],
     measure: impl AsyncFnOnce(&Ground<'_>) -> Result<bool, BoxError>,
 ) -> Result<bool, BoxError> {
-    let (node, redis, sink) = (Node::start().await, RedisServer::start().await, Sink::start()?);
-    // A rewrite of its log takes a core for a second or more, in whichever run it falls.
-    redis.run(&["CONFIG", "SET", "auto-aof-rewrite-min-size", "8gb"]).await;
-    measure(&Ground { node: &node, redis: &redis, sink: &sink, folder, variables }).await
+    unless_interrupted(async {
+        let (node, redis, sink) = (Node::start().await, RedisServer::start().await, Sink::start()?);
+        // A rewrite of its log takes a core for a second or more, in whichever run it falls.
+        redis.run(&["CONFIG", "SET", "auto-aof-rewrite-min-size", "8gb"]).await;
+        measure(&Ground { node: &node, redis: &redis, sink: &sink, folder, variables }).await
+    })
+    .await
 }
 
 /// The variable of a setting.

@@ -51,6 +51,8 @@ impl Program {
         let mut command = Command::new(path);
         command.args(start.arguments).env_clear().envs(start.environment).current_dir(start.folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?).kill_on_drop(true);
+        // What ends us at a terminal must leave them to whoever cleans up with them.
+        command.process_group(0);
         let mut child = command.spawn()?;
         let (listen, admin) = until_up(&mut child, &log).await?;
         Ok(Self { name: start.name, listen, admin, child })

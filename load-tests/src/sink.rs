@@ -1,5 +1,7 @@
 //! The receivers of all webhooks: they answer at once or misbehave, and note what arrived when.
 
+pub(crate) mod command;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::arrivals::Arrivals;
+use crate::troubles::falls_on;
 
 /// Bodies of webhooks are under 1 MiB.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -82,6 +85,10 @@ pub(crate) struct Sink {
 struct State {
     /// By the number of the webhook; those that are not there accept.
     behaviours: RwLock<Vec<Behaviour>>,
+    /// What happens to a share of the requests to the others.
+    often: RwLock<(f64, Behaviour)>,
+    /// Requests so far.
+    count: AtomicUsize,
     observers: RwLock<Vec<Arc<dyn Observe>>>,
     /// Requests that are being answered.
     under_way: AtomicUsize,
@@ -95,14 +102,20 @@ struct Run {
 }
 
 impl Sink {
-    /// Returns once it listens.
+    /// Returns once it listens on addresses of the loopback network.
     pub(crate) fn start() -> Result<Self, BoxError> {
-        let listener = |host| {
-            let listener = std::net::TcpListener::bind((Ipv4Addr::new(127, 0, 1, host), 0))?;
+        let any_port = |host| (Ipv4Addr::new(127, 0, 1, host), 0).into();
+        Self::listen(&(1..=HOSTS).map(any_port).collect::<Vec<_>>())
+    }
+
+    /// Returns once it listens on these addresses.
+    pub(crate) fn listen(addresses: &[SocketAddr]) -> Result<Self, BoxError> {
+        let listener = |address: &SocketAddr| {
+            let listener = std::net::TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             Ok::<_, std::io::Error>(listener)
         };
-        let listeners = (1..=HOSTS).map(listener).collect::<Result<Vec<_>, _>>()?;
+        let listeners = addresses.iter().map(listener).collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners.iter().map(std::net::TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         let (state, (end, ended)) = (Arc::<State>::default(), oneshot::channel());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -136,6 +149,11 @@ impl Sink {
         if let Some(known) = behaviours.get_mut(webhook) {
             *known = behaviour;
         }
+    }
+
+    /// Tells what happens to a share of all requests from now on, whichever webhook they are for.
+    pub(crate) fn behave_often(&self, share: f64, behaviour: Behaviour) {
+        *self.state.often.write().unwrap_or_else(PoisonError::into_inner) = (share, behaviour);
     }
 
     /// Notes from now on what arrives of these runs, by their names, and of no others.
@@ -225,7 +243,12 @@ async fn answer(request: Request<Incoming>, state: &State) -> Result<Response<Em
 impl State {
     fn behaviour(&self, webhook: usize) -> Behaviour {
         let behaviours = self.behaviours.read().unwrap_or_else(PoisonError::into_inner);
-        behaviours.get(webhook).copied().unwrap_or_default()
+        if let Some(behaviour) = behaviours.get(webhook) {
+            return *behaviour;
+        }
+        let (share, behaviour) = *self.often.read().unwrap_or_else(PoisonError::into_inner);
+        let is_of_share = falls_on(self.count.fetch_add(1, Ordering::Relaxed), share);
+        if is_of_share { behaviour } else { Behaviour::Accept }
     }
 
     fn note(&self, post: &Post<'_>) {

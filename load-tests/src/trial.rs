@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::arrivals::Arrivals;
 use crate::fleet::{Fleet, amqp_url};
+use crate::flood::amqp::Broker;
 use crate::flood::{self, Flood, Kept};
 use crate::plan::Plan;
 use crate::program::Program;
@@ -153,12 +154,12 @@ impl Ground<'_> {
         (behaviours, others): (Vec<Behaviour>, &[(&str, &Arc<Arrivals>)]),
         counts: impl Fn(usize) -> bool,
     ) -> Result<Outcome, BoxError> {
-        let flood = Flood::connect(&amqp_url(self.node, host)).await?;
+        let flood = Flood::Broker(Box::new(Broker::connect(&amqp_url(self.node, host)).await?));
         let start = Instant::now() + HEAD_START;
         let arrivals = Arc::new(Arrivals::new(plan, start));
         self.sink.behave(behaviours);
         self.sink.note_in(others.iter().copied().chain([(run, &arrivals)]));
-        let kept = flood.run(&plan, run, start).await?;
+        let kept = flood.run(flood::singles(plan, run), start, &Arc::default()).await?;
         let deadline = Instant::now() + LAST_WAIT;
         while !arrivals.is_complete(&counts) && Instant::now() < deadline {
             sleep(POLL).await;
