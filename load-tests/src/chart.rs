@@ -84,15 +84,16 @@ impl Chart {
             write!(svg, "<line class=\"grid\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\"/>").ok();
             write!(svg, "<text x=\"-4\" y=\"{}\" text-anchor=\"end\">{value}</text>", y + 3.0).ok();
         }
-        let halves = [0.0, 0.5, 1.0].map(|part| (part * end, format!("{} s", shown(part * end))));
+        let halves = [0.0, 0.5, 1.0].map(|part| (part * end, format!("{:.0} s", part * end)));
         let places = match &self.across {
             Across::Seconds => halves.as_slice(),
             Across::Named(places) => places,
         };
         for (place, name) in places {
-            let x = place / end * WIDTH;
-            let y = HEIGHT + 12.0;
-            write!(svg, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{name}</text>").ok();
+            let (x, y) = (place / end * WIDTH, HEIGHT + 12.0);
+            // There is no room beyond the end.
+            let anchor = if x > 0.95 * WIDTH { "end" } else { "middle" };
+            write!(svg, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"{anchor}\">{name}</text>").ok();
         }
     }
 

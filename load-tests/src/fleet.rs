@@ -46,7 +46,9 @@ impl Fleet {
             ("DOCKBELL_ADMIN_TOKEN", ADMIN_TOKEN),
             ("DOCKBELL_AMQP_URL", amqp_url),
             ("DOCKBELL_INGEST_TOKEN", INGEST_TOKEN),
-            // One generator is every registry there is.
+            // One generator is every registry there is, and every owner of a webhook.
+            ("DOCKBELL_LIMITS_API_PER_ADDRESS", "0"),
+            ("DOCKBELL_LIMITS_API_PER_TOKEN", "0"),
             ("DOCKBELL_LIMITS_INTAKE_PER_ADDRESS", "0"),
             ("DOCKBELL_LIMITS_INTAKE_PER_TOKEN", "0"),
             ("DOCKBELL_LOG_FORMAT", "json"),

@@ -26,8 +26,9 @@ const UNCONFIRMED: usize = 50_000;
 const PERSISTENT: u8 = 2;
 /// How long a broker may take to take a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long the broker may take to confirm what was published last.
+/// How long the broker may take to take an event, and to confirm what was published last.
 const LAST_WAIT: Duration = Duration::from_secs(30);
+const BLOCKED: &str = "the broker takes no events any more: has it an alarm of its memory or disk?";
 
 /// A connection that publishes events.
 pub(crate) struct Broker {
@@ -108,7 +109,8 @@ async fn publish(channel: &Channel, due: Due, confirmations: &mpsc::Sender<Publi
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let key = due.repository.as_str().into();
-        let confirmation = channel.basic_publish(EXCHANGE.into(), key, options, body, properties).await?;
+        let publishing = channel.basic_publish(EXCHANGE.into(), key, options, body, properties);
+        let confirmation = timeout(LAST_WAIT, publishing).await.map_err(|_| BLOCKED)??;
         match confirmations.try_send(((number == last).then_some(due.event), confirmation)) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Ok(false),

@@ -49,7 +49,7 @@ impl Intakes {
         let intakes = Self { urls: urls.into(), token: Arc::new(token), http };
         for url in intakes.urls.iter() {
             let answer = intakes.post(url, NOTHING.as_bytes().to_vec()).await.map_err(|error| {
-                format!("nobody answers at {url}: {}. Is a producer running there?", error.without_url())
+                format!("nobody answers at {url}: {}. Is a producer running there?", innermost(&error))
             })?;
             judge(url, answer)?;
         }
@@ -141,6 +141,11 @@ impl Intakes {
         let request = self.http.post(url.clone()).bearer_auth(self.token.expose());
         Ok(request.header("content-type", "application/json").body(body).send().await?.status())
     }
+}
+
+/// The reason that says something.
+fn innermost(error: &dyn std::error::Error) -> &dyn std::error::Error {
+    error.source().map_or(error, innermost)
 }
 
 /// What an answer means; what reporting again does not mend is an error.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::summary::{Latency, Second, Summary};
+use super::summary::{Latency, Requests, Second, Summary};
 use super::verify::Check;
 use crate::chart::{Across, Chart, Line, STYLE};
 
@@ -26,9 +26,13 @@ pub(crate) fn table(summary: &Summary) -> String {
     )
     .ok();
     let Summary { rate, .. } = summary;
-    let (accepted, ailing) = (requests.accepted, requests.ailing);
+    let Requests { accepted, ailing, foreign } = *requests;
     writeln!(table, "requests   {accepted} accepted, {ailing} to receivers that hung or refused, as they were told")
         .ok();
+    if foreign > 0 {
+        writeln!(table, "           {foreign} that told nothing of this run: an earlier one left it in the queues")
+            .ok();
+    }
     writeln!(table, "arrived    {rate:.1} changes/s of the {} s that are measured\n", scenario.load.seconds).ok();
     writeln!(table, "{:<40}{:>9}{:>10}{:>10}{:>10}{:>10}", "latency (ms)", "median", "p90", "p99", "p99.9", "longest")
         .ok();
@@ -73,7 +77,7 @@ pub(crate) fn page(name: &str, summary: &Summary) -> String {
     page
 }
 
-fn charts(summary: &Summary) -> [Chart; 5] {
+fn charts(summary: &Summary) -> Vec<Chart> {
     let over = |title: &str, unit, lines| Chart { title: title.to_owned(), unit, lines, across: Across::Seconds };
     #[expect(clippy::cast_precision_loss, reason = "for a plot")]
     let second = |of: fn(&Second) -> f64| {
@@ -93,24 +97,27 @@ fn charts(summary: &Summary) -> [Chart; 5] {
         };
         summary.processes.iter().map(of_process).collect()
     };
-    [
-        over("latency over time, by the second in which pushes were due", "ms", latency),
-        percentiles(&summary.latency),
+    // Where something ails, those that do would hide the others.
+    let told = if summary.latency.len() > 1 { 1.. } else { 0.. };
+    let mut charts = vec![over("latency by the second in which pushes were due", "ms", latency)];
+    charts.extend(summary.latency.get(told).into_iter().flatten().map(percentiles));
+    charts.extend([
         over("changes per second", "/s", throughput),
         over("processors in use", "in use", used(|sample| sample.1)),
         over("memory", "MiB", used(|sample| sample.2)),
-    ]
+    ]);
+    charts
 }
 
 /// Each further nine of a percentile takes as much room as the one before.
-fn percentiles(latencies: &[Latency]) -> Chart {
+fn percentiles(latency: &Latency) -> Chart {
     let place = |quantile: f64| (1.0 / (1.0 - quantile)).log10();
-    let points = |latency: &Latency| latency.quantiles.iter().map(|&(quantile, ms)| (place(quantile), ms)).collect();
-    let lines: Vec<Line> = latencies.iter().map(|latency| line(latency.of, points(latency))).collect();
-    let end = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
+    let points: Vec<_> = latency.quantiles.iter().map(|&(quantile, ms)| (place(quantile), ms)).collect();
+    let end = points.iter().map(|point| point.0).fold(0.0, f64::max);
     let named = NAMED.iter().map(|&(quantile, name)| (place(quantile), name.to_owned()));
     let across = Across::Named(named.filter(|(place, _)| *place <= end).collect());
-    Chart { title: "latency by percentile".to_owned(), unit: "ms", lines, across }
+    let title = format!("latency by percentile: {}", latency.of);
+    Chart { title, unit: "ms", lines: vec![line("", points)], across }
 }
 
 fn line(name: &str, points: Vec<(f64, f64)>) -> Line {
@@ -130,7 +137,7 @@ mod tests {
     fn percentiles_stand_where_their_nines_are() {
         let mut latencies = histogram();
         (1..=1_000_u64).for_each(|latency| latencies.saturating_record(latency * 1_000));
-        let chart = percentiles(&[Latency::of("all", &latencies)]);
+        let chart = percentiles(&Latency::of("all", &latencies));
         let points = &chart.lines[0].points;
         let at = |place: f64| points.iter().find(|point| (point.0 - place).abs() < 1e-6).map(|point| point.1.round());
         assert_eq!([at(1.0), at(2.0), at(3.0)], [Some(900.0), Some(990.0), Some(999.0)], "{points:?}");

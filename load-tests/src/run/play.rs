@@ -84,8 +84,11 @@ impl Play<'_> {
     }
 
     async fn send(&self, flood: &Flood) -> Result<Kept, BoxError> {
-        let (kept, ()) = tokio::join!(flood.run(self.pushes.all(), self.start, &self.sent), self.ail());
-        let kept = kept?;
+        let ail = async {
+            self.ail().await;
+            Ok(())
+        };
+        let (kept, ()) = tokio::try_join!(flood.run(self.pushes.all(), self.start, &self.sent), ail)?;
         if kept.accepted.is_empty() {
             return Err("nothing was accepted, so nothing was measured".into());
         }
@@ -164,10 +167,10 @@ impl Play<'_> {
                 reported_again: kept.repeated.len(),
                 generator_lag_ms: kept.longest_lag.as_secs_f64() * 1e3,
             },
-            requests: Requests { accepted, ailing: seen.len() - accepted },
+            requests: Requests { accepted, ailing: seen.len() - accepted, foreign: self.witness.foreign() },
             rate: summary::rate(&owed, &first),
             latency: summary::latency(&owed, &first, self.scenario),
-            seconds: summary::seconds(&owed, &first),
+            seconds: summary::seconds(&owed, &first, self.scenario),
             processes,
             verified: verify(&owed, &seen),
         })

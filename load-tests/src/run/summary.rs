@@ -53,6 +53,8 @@ pub(crate) struct Requests {
     pub(crate) accepted: usize,
     /// Those that a receiver let hang, or refused, as it was told.
     pub(crate) ailing: usize,
+    /// Those that told no push of this run.
+    pub(crate) foreign: usize,
 }
 
 /// From when a push was due to its first arrival at a webhook, of what is measured.
@@ -78,7 +80,7 @@ pub(crate) struct Second {
     pub(crate) due: usize,
     /// Changes that arrived in it.
     pub(crate) arrived: usize,
-    /// Latency of what was due in it and arrived.
+    /// Latency of what was due in it and arrived at webhooks that never ail, unless all of them do.
     pub(crate) median_ms: f64,
     pub(crate) p99_ms: f64,
     pub(crate) longest_ms: f64,
@@ -122,15 +124,18 @@ pub(crate) fn latency(owed: &Owed<'_>, first: &First, scenario: &Scenario) -> Ve
 }
 
 /// How it went, second by second.
-pub(crate) fn seconds(owed: &Owed<'_>, first: &First) -> Vec<Second> {
+pub(crate) fn seconds(owed: &Owed<'_>, first: &First, scenario: &Scenario) -> Vec<Second> {
     let schedule = &owed.pushes.schedule;
+    let is_well = |webhook| !ail_ever(&scenario.troubles, webhook);
+    let none_is_well = !(0..scenario.webhooks()).any(is_well);
     let mut seconds: BTreeMap<u64, (Second, Histogram<u64>)> = BTreeMap::new();
     for event in schedule.events() {
         let (second, latencies) = of_second(&mut seconds, schedule.due(event));
         second.due += owed.per_repository;
         let push = schedule.push(event).map_or(0, |push| push.repository);
         for webhook in push * owed.per_repository..(push + 1) * owed.per_repository {
-            if let Some(at) = first.get(&(webhook, event)) {
+            let arrived = first.get(&(webhook, event)).filter(|_| none_is_well || is_well(webhook));
+            if let Some(at) = arrived {
                 latencies.saturating_record(micros(at.saturating_sub(schedule.due(event))));
             }
         }

@@ -58,6 +58,8 @@ pub(crate) struct Witness {
 struct Notes {
     seen: Vec<Seen>,
     unkept: usize,
+    /// Requests that told no push of this run.
+    foreign: usize,
     /// Changes that were accepted.
     arrived: usize,
     /// Since somebody last asked.
@@ -79,7 +81,7 @@ impl Witness {
         (format, per_repository): (Format, usize),
         secrets: Vec<SigningSecret>,
     ) -> Self {
-        let notes = Mutex::new(Notes { seen: Vec::new(), unkept: 0, arrived: 0, recent: histogram() });
+        let notes = Mutex::new(Notes { seen: Vec::new(), unkept: 0, foreign: 0, arrived: 0, recent: histogram() });
         Self { pushes, start, format, per_repository, secrets, notes }
     }
 
@@ -90,6 +92,11 @@ impl Witness {
             return Err(format!("{} requests came after {MOST} others: the run is too long", notes.unkept));
         }
         Ok(notes.seen.clone())
+    }
+
+    /// How many requests told nothing of this run, as what an earlier one left in the queues does.
+    pub(crate) fn foreign(&self) -> usize {
+        self.notes().foreign
     }
 
     /// How many changes were accepted.
@@ -160,6 +167,11 @@ impl Observe for Witness {
     fn note(&self, post: &Post<'_>) {
         let id = header(post.headers, ID_HEADER).to_owned();
         let (is_signed, changes) = (self.is_signed(post, &id), self.changes(post));
+        let is_ours = |event: &String| !stamp::find(event, Some(&self.pushes.run)).is_empty();
+        if !changes.iter().flat_map(|change| &change.told.events).any(is_ours) {
+            self.notes().foreign += 1;
+            return;
+        }
         let newest = changes.iter().filter_map(|change| change.told.events.last());
         let events = newest.flat_map(|event| stamp::find(event, Some(&self.pushes.run)));
         let late = |stamp: stamp::Stamp| {
@@ -185,4 +197,64 @@ impl Observe for Witness {
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dockbell_testkit::sample;
+    use serde_json::json;
+
+    use super::*;
+    use crate::plan::Plan;
+    use crate::scenario::Way;
+    use crate::schedule::{Schedule, Shape, Spread};
+
+    fn pushes() -> Pushes {
+        let plan = Plan { rate: 10.0, repositories: 2, warm_up: Duration::ZERO, length: Duration::from_secs(1) };
+        let shape = Shape { spread: Spread::Even, tags: None, bursts: 0.0, platforms: 0 };
+        let schedule = Arc::new(Schedule::new(plan, &shape));
+        Pushes { schedule, run: "r1".to_owned(), began: sample::moment(), way: Way::Amqp }
+    }
+
+    fn note(witness: &Witness, secret: &SigningSecret, body: &str) {
+        let (now, mut headers) = (SystemClock.now(), HeaderMap::new());
+        let mut insert = |name: &'static str, value: String| headers.insert(name, value.parse().unwrap());
+        insert(ID_HEADER, "msg_1".to_owned());
+        insert(TIMESTAMP_HEADER, now.as_second().to_string());
+        insert(SIGNATURE_HEADER, secret.sign("msg_1", now, body.as_bytes()));
+        let body = body.as_bytes();
+        witness.note(&Post { webhook: 1, headers: &headers, body, is_accepted: true, at: Instant::now() });
+    }
+
+    #[test]
+    fn a_request_is_seen_with_what_it_tells_and_whether_the_secret_of_its_webhook_signed_it() {
+        let secrets = [1, 2].map(|number| SigningSecret::from_random([number; 32]));
+        let witness = Witness::new((pushes(), Instant::now()), (Format::Dockerhub, 1), secrets.to_vec());
+        let body = json!({ "push_data": { "tag": pushes().id(3) } }).to_string();
+        note(&witness, &secrets[1], &body);
+        note(&witness, &secrets[0], &body);
+        note(&witness, &secrets[1], &body.replace("r1", "r0"));
+        let seen = witness.seen().unwrap();
+        assert_eq!(seen.iter().map(|seen| seen.is_signed).collect::<Vec<_>>(), [Some(true), Some(false)]);
+        let Change { told, .. } = &seen[0].changes[0];
+        assert_eq!((&*told.repository, &told.events), ("load/app-1", &vec![pushes().id(3)]));
+        assert_eq!((witness.arrived(), witness.foreign()), (2, 1), "another run's is none of ours");
+    }
+
+    #[test]
+    fn of_a_batch_all_events_are_seen_and_the_platforms_of_an_index() {
+        let witness = Witness::new((pushes(), Instant::now()), (Format::Batch, 1), Vec::new());
+        let (digest, events) = (sample::digest(1), [pushes().id(1), pushes().id(3)]);
+        let children = json!([{ "digest": digest, "blobs": [{ "digest": digest }] }, { "digest": digest }]);
+        let change = json!({
+            "repository": "load/app-1", "tag": "t", "digest": digest, "order": "1-x", "event_ids": events,
+            "children": children,
+        });
+        note(&witness, &SigningSecret::from_random([1; 32]), &json!({ "changes": [change] }).to_string());
+        let seen = witness.seen().unwrap();
+        assert_eq!((seen[0].is_signed, seen[0].changes[0].platforms), (None, Some((2, 1))));
+        assert_eq!(seen[0].changes[0].told.events, events);
+    }
 }
