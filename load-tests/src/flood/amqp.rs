@@ -110,7 +110,8 @@ async fn publish(channel: &Channel, due: Due, confirmations: &mpsc::Sender<Publi
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let key = due.repository.as_str().into();
         let publishing = channel.basic_publish(EXCHANGE.into(), key, options, body, properties);
-        let confirmation = timeout(LAST_WAIT, publishing).await.map_err(|_| BLOCKED)??;
+        let published = timeout(LAST_WAIT, publishing).await.map_err(|_| BLOCKED)?;
+        let confirmation = published.map_err(|error| format!("the broker went away during the load: {error}"))?;
         match confirmations.try_send(((number == last).then_some(due.event), confirmation)) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => return Ok(false),
