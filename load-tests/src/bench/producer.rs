@@ -51,9 +51,11 @@ pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Resul
         for _ in 0..PAIRS {
             let mut pair = Vec::new();
             for kind in &kinds {
-                let (name, events) = (results.begin(kind), results.events(kind, 40_000));
-                let load = Load { events, repositories, together };
                 let is_ours = Some(kind) == kinds.last();
+                // Before anything is known of them.
+                let guess = if is_ours || together == 1 { 40_000 } else { 120_000 };
+                let (name, events) = (results.begin(kind), results.events(kind, guess));
+                let load = Load { events, repositories, together };
                 let measured =
                     if is_ours { ours(ground, &name, load).await? } else { naked(ground, &name, load).await? };
                 results.draw(kind, &name, &measured);
