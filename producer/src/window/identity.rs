@@ -35,7 +35,9 @@ impl Identifier {
     fn of(&self, names: &[&str]) -> Identity {
         let hash = |keys: &RandomState| {
             let mut hasher = keys.build_hasher();
-            names.iter().for_each(|name| name.hash(&mut hasher));
+            for name in names {
+                name.hash(&mut hasher);
+            }
             hasher.finish()
         };
         Identity(hash(&self.0), hash(&self.1))
