@@ -86,8 +86,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::keyring::Keyring;
-use crate::store::{Notice, StoreError};
 use crate::store::claims::Claim;
+use crate::store::{Notice, StoreError};
 pub use config::{RedisConfig, RedisConfigError, RedisTimeouts};
 pub use persistence::Persistence;
 pub use stats::{RedisServerStats, RedisStats};

@@ -29,7 +29,8 @@ fn traced_where(is_collected: bool) -> Traced {
 
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_filter(of_traces(is_collected));
+    let layer =
+        tracing_opentelemetry::layer().with_tracer(provider.tracer("test")).with_filter(of_traces(is_collected));
     let guard = subscriber::set_default(tracing_subscriber::registry().with(layer));
     Traced { exporter, _provider: provider, _guard: guard }
 }

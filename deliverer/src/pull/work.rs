@@ -219,16 +219,18 @@ impl Deliverer {
     async fn see_through(&self, owed: Owed<'_>) -> Done {
         let Some((webhook, admission)) = self.admission(&owed).await else { return Done::All };
         if !matches!(admission, Admission::Attempt | Admission::Try) {
-            return self.turn_away(&webhook, owed, admission, "standing").await;
+            return Box::pin(self.turn_away(&webhook, owed, admission, "standing")).await;
         }
-        if let Some(admission) = self.held_by_chain(&webhook, &owed.delivery).await {
-            return self.turn_away(&webhook, owed.awaiting(self.settler.clock.now()), admission, "chain").await;
+        if let Some(admission) = Box::pin(self.held_by_chain(&webhook, &owed.delivery)).await {
+            let owed = owed.awaiting(self.settler.clock.now());
+            return Box::pin(self.turn_away(&webhook, owed, admission, "chain")).await;
         }
         let found = unless_stopped(owed.surroundings, self.way_at_once(&webhook, owed.surroundings)).await;
         let (way, has_waited) = match found {
             Some((Ok(way), has_waited)) => (way, has_waited),
             Some((Err(no_place), _)) => {
-                return self.turn_away(&webhook, owed, self.busy(&webhook, no_place).await, "lane").await;
+                let admission = self.busy(&webhook, no_place).await;
+                return Box::pin(self.turn_away(&webhook, owed, admission, "lane")).await;
             }
             None => return Done::Nothing,
         };
@@ -245,15 +247,16 @@ impl Deliverer {
             Admission::Try => {
                 drop(way);
                 let admission = self.put_off(BUSY, "the webhook is being tried with another delivery");
-                return self.turn_away(&webhook, owed, admission, "trial").await;
+                return Box::pin(self.turn_away(&webhook, owed, admission, "trial")).await;
             }
             admission => {
                 drop(way);
-                return self.turn_away(&webhook, owed, admission, "standing").await;
+                return Box::pin(self.turn_away(&webhook, owed, admission, "standing")).await;
             }
         }
         reach("standing looked up");
-        self.attempt_if_wanted(&webhook, owed, way).await
+        // What only waits for its way is a small part of this.
+        Box::pin(self.attempt_if_wanted(&webhook, owed, way)).await
     }
 
     /// What the delivery may do now; none if its webhook was removed.
