@@ -70,6 +70,12 @@ impl TryFrom<String> for Order {
     }
 }
 
+impl From<Order> for String {
+    fn from(order: Order) -> String {
+        order.to_string()
+    }
+}
+
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

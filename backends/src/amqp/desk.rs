@@ -46,7 +46,7 @@ impl Desk {
     /// A desk for messages of `queue`, of which so many are handed out at most.
     pub(super) fn new(outbox: Outbox, queue: Queue, prefetch: usize) -> (Self, Calls) {
         let (calls, called) = mpsc::channel(prefetch);
-        (Self { outbox, queue, ledger: Mutex::default(), calls }, called)
+        (Self { outbox, queue, ledger: Mutex::new(Ledger::new(prefetch)), calls }, called)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -2,13 +2,15 @@
 //!
 //! One acknowledgement can cover a whole prefix of the tags, which is several times as fast as one each.
 //! What stands behind a message that is held for long is acknowledged singly, because it would use up the prefetch.
+//! That costs the broker several times as much, so it is not done while the prefix moves on: then every message is
+//! held for long, and none stands in the way.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a message may be held before those behind it do not wait for it any more.
+/// How long a message may be held, or the prefix stand still, before those behind do not wait any more.
 const LONGEST_GAP: Duration = Duration::from_millis(250);
 
 /// What is known of a message.
@@ -23,8 +25,12 @@ enum State {
 }
 
 /// The tags of one channel that the broker waits for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
+    /// How many messages may be handed out.
+    prefetch: usize,
+    /// When the last prefix was taken.
+    moved: Option<Instant>,
     /// The tag of the first state: a channel counts its messages, so that tags leave no gaps.
     first: u64,
     states: VecDeque<State>,
@@ -43,6 +49,11 @@ pub(super) struct Due {
 }
 
 impl Ledger {
+    /// An empty one of a channel that has so many messages handed out at most.
+    pub(super) fn new(prefetch: usize) -> Self {
+        Self { prefetch, moved: None, first: 0, states: VecDeque::new(), held: 0, settled: 0 }
+    }
+
     /// Takes note of a message that was handed out; its tag is larger than all before it.
     pub(super) fn hold(&mut self, tag: u64, now: Instant) {
         if self.states.is_empty() {
@@ -82,8 +93,14 @@ impl Ledger {
     /// other.
     pub(super) fn take_due(&mut self, now: Instant) -> Due {
         let mut due = self.take_prefix();
+        if due.prefix.is_some() {
+            self.moved = Some(now);
+        }
+        let is_long = |since: Instant| now.duration_since(since) >= LONGEST_GAP;
+        let stands_still = self.moved.is_none_or(is_long);
         if let Some(State::Held(since)) = self.states.front()
-            && now.duration_since(*since) >= LONGEST_GAP
+            && is_long(*since)
+            && (stands_still || 2 * self.settled >= self.prefetch)
         {
             self.take_singles(&mut due);
         }
@@ -138,7 +155,7 @@ mod tests {
     use super::*;
 
     fn ledger(tags: std::ops::RangeInclusive<u64>) -> (Ledger, Instant) {
-        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        let (mut ledger, now) = (Ledger::new(8), Instant::now());
         tags.for_each(|tag| ledger.hold(tag, now));
         (ledger, now)
     }
@@ -170,6 +187,21 @@ mod tests {
         ledger.settle(1);
         ledger.settle(2);
         assert_eq!(ledger.take_due(later).prefix, Some(2), "the broker knows of 3 and 4");
+    }
+
+    #[tokio::test]
+    async fn while_the_prefix_moves_on_nothing_is_acknowledged_singly_unless_it_uses_up_the_prefetch() {
+        let (mut ledger, now) = ledger(1..=8);
+        let later = now + LONGEST_GAP;
+        for tag in [1, 3, 4, 5] {
+            ledger.settle(tag);
+        }
+        assert_eq!(ledger.take_due(later), Due { prefix: Some(1), singles: vec![], count: 1 });
+        ledger.settle(6);
+        assert_eq!(ledger.take_due(later), Due { prefix: None, singles: vec![3, 4, 5, 6], count: 4 });
+        ledger.settle(7);
+        assert_eq!(ledger.take_due(later), Due::default());
+        assert_eq!(ledger.take_due(later + LONGEST_GAP).singles, [7], "it stands still");
     }
 
     #[tokio::test]
