@@ -8,42 +8,60 @@ local function is_indexed(state)
   return state ~= 'delivered'
 end
 
--- Notes in `leaving`, by key, that the place of a delivery is to go from every index.
-local function leave(leaving, base, place, webhook, state)
-  local indexes = not state and { unpack(STATES) } or is_indexed(state) and { state } or {}
-  table.insert(indexes, 'history')
-  table.insert(indexes, 'history-until')
-  if webhook then
-    table.insert(indexes, 'history:' .. webhook)
-  end
-  for _, index in ipairs(indexes) do
-    local key = base .. index
-    leaving[key] = leaving[key] or {}
-    table.insert(leaving[key], place)
+-- Notes what is to become of a place in an index: its score, or false if it leaves. The last note of a place holds.
+local function note(changes, index, place, score)
+  changes[index] = changes[index] or {}
+  changes[index][place] = score
+end
+
+-- Carries out what was noted, with one command or two for each index.
+local function carry_out(changes)
+  for index, places in pairs(changes) do
+    local joining, leaving = {}, {}
+    for place, score in pairs(places) do
+      if score then
+        joining[#joining + 1], joining[#joining + 2] = score, place
+      else
+        leaving[#leaving + 1] = place
+      end
+    end
+    if #joining > 0 then
+      redis.call('ZADD', index, unpack(joining))
+    end
+    if #leaving > 0 then
+      redis.call('ZREM', index, unpack(leaving))
+    end
   end
 end
 
--- Takes places out of their indexes, with one command for each index.
-local function take_out(leaving)
-  for key, places in pairs(leaving) do
-    redis.call('ZREM', key, unpack(places))
+-- Notes that a place leaves every index of all webhooks.
+local function leave(changes, base, place, state)
+  note(changes, base .. 'history', place, false)
+  note(changes, base .. 'history-until', place, false)
+  for _, index in ipairs(state and { state } or STATES) do
+    if is_indexed(index) then
+      note(changes, base .. index, place, false)
+    end
   end
 end
 
--- Forgets deliveries of which the history knows the places. The server may have forgotten one before, and it may have
--- been made anew at another place, where it stays.
-local function drop(base, places)
-  local leaving, gone = {}, {}
+-- Forgets deliveries of which the history knows the places; that they leave the indexes of all webhooks is noted. The server
+-- may have forgotten one before, and it may have been made anew at another place, where it stays.
+local function drop(changes, base, places)
+  local of_webhooks, gone = {}, {}
   for _, place in ipairs(places) do
     local id = string.match(place, '%.(.+)$')
     local delivery = redis.call('HMGET', base .. 'delivery:' .. id, 'webhook', 'state', 'place')
     local is_here = delivery[3] == place
-    leave(leaving, base, place, delivery[1], is_here and delivery[2])
+    leave(changes, base, place, is_here and delivery[2])
+    if delivery[1] then
+      note(of_webhooks, base .. 'history:' .. delivery[1], place, false)
+    end
     if is_here then
       table.insert(gone, base .. 'delivery:' .. id)
     end
   end
-  take_out(leaving)
+  carry_out(of_webhooks)
   if #gone > 0 then
     redis.call('DEL', unpack(gone))
   end

@@ -5,8 +5,13 @@ local base, c = ARGV[3], cjson.decode(ARGV[4])
 local now = tonumber(c.now)
 local history, history_until = base .. 'history', base .. 'history-until'
 
+-- How many fields the newest get before those that have expired are looked for.
+local SWEPT_EVERY = 16
+
 -- What is being entered, when it happened, and its keys.
 local a, at, keys
+-- What becomes of the indexes of all webhooks by all that is entered.
+local changes = {}
 
 local function turn_to(described, content)
   a = cjson.decode(described)
@@ -25,15 +30,13 @@ end
 local function list(place, before, state)
   if not before then
     redis.call('ZADD', keys.of_webhook, 0, place)
-    redis.call('ZADD', history, 0, place)
+    note(changes, history, place, 0)
   end
-  if before ~= state then
-    if is_indexed(state) then
-      redis.call('ZADD', base .. state, 0, place)
-    end
-    if before and is_indexed(before) then
-      redis.call('ZREM', base .. before, place)
-    end
+  if before and before ~= state and is_indexed(before) then
+    note(changes, base .. before, place, false)
+  end
+  if before ~= state and is_indexed(state) then
+    note(changes, base .. state, place, 0)
   end
 end
 
@@ -49,9 +52,8 @@ end
 local function update_delivery(old, is_late, entry)
   local first, place, before = old and old.first or at, old and old.place or a.place, old and old.state
   if old and at < first and not a.keeps_first then
-    local leaving = {}
-    leave(leaving, base, place, a.webhook, before)
-    take_out(leaving)
+    leave(changes, base, place, before)
+    redis.call('ZREM', keys.of_webhook, place)
     first, place, before = at, a.place, nil
   end
   local requests = math.max(old and old.requests or 0, tonumber(a.request))
@@ -71,7 +73,7 @@ local function update_delivery(old, is_late, entry)
   end
   redis.call('HSET', keys.delivery, unpack(fields))
   redis.call('PEXPIRE', keys.delivery, c.history_bound)
-  redis.call('ZADD', history_until, text(last), place)
+  note(changes, history_until, place, text(last))
 end
 
 -- Has the server keep what is listed of the webhook from now on for as long as it may be asked for.
@@ -87,13 +89,16 @@ local function bound_history()
   if length == 1 then
     redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
   elseif length > c.history_limit + c.history_slack then
-    drop(base, redis.call('ZRANGE', keys.of_webhook, 0, -1 - c.history_limit))
+    drop(changes, base, redis.call('ZRANGE', keys.of_webhook, 0, -1 - c.history_limit))
   end
 end
 
--- Forgets what has expired. More than one entry adds, so that it goes sooner than it comes.
-local function forget_expired(entries)
-  drop(base, redis.call('ZRANGEBYSCORE', history_until, '-inf', c.history_until, 'LIMIT', 0, 4 * entries))
+-- Brings the indexes up to date, and forgets what has expired: more than entries add, so that it goes sooner than it comes.
+local function finish(entries)
+  carry_out(changes)
+  changes = {}
+  drop(changes, base, redis.call('ZRANGEBYSCORE', history_until, '-inf', c.history_until, 'LIMIT', 0, 4 * entries))
+  carry_out(changes)
 end
 
 -- The order in a kept text, unless it has expired.
@@ -107,6 +112,15 @@ local function kept_order(field)
   return order_of(redis.call('HGET', keys.newest, field))
 end
 
+-- Forgets some of the newest that have expired: more than there are new ones between two sweeps.
+local function sweep_newest()
+  local old = redis.call('ZRANGEBYSCORE', keys.newest_until, '-inf', c.now, 'LIMIT', 0, 4 * SWEPT_EVERY)
+  for _, field in ipairs(old) do
+    redis.call('HDEL', keys.newest, field)
+    redis.call('ZREM', keys.newest_until, field)
+  end
+end
+
 -- Raises a field of the newest to an order, of which this is kept.
 local function raise(field, order, kept)
   if kept and kept > order then
@@ -114,17 +128,12 @@ local function raise(field, order, kept)
   end
   local is_new = redis.call('HSET', keys.newest, field, c.newest_until .. ' ' .. order) == 1
   redis.call('ZADD', keys.newest_until, c.newest_until, field)
-  if is_new and redis.call('HLEN', keys.newest) == 1 then
+  local fields = is_new and redis.call('HLEN', keys.newest)
+  if fields == 1 then
     redis.call('PEXPIRE', keys.newest, c.newest_bound)
     redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
-  end
-end
-
-local function bound_newest()
-  local old = redis.call('ZRANGEBYSCORE', keys.newest_until, '-inf', c.now, 'LIMIT', 0, 4 * #a.newest)
-  for _, field in ipairs(old) do
-    redis.call('HDEL', keys.newest, field)
-    redis.call('ZREM', keys.newest_until, field)
+  elseif fields and fields % SWEPT_EVERY == 0 then
+    sweep_newest()
   end
 end
 
@@ -134,7 +143,6 @@ local function raise_waiting()
     local field = pair[1] .. ' waits'
     raise(field, pair[2], kept_order(field))
   end
-  bound_newest()
 end
 
 -- What ended withholds nothing any more for having waited; what was accepted is the newest of its tags for good.
@@ -149,9 +157,6 @@ local function end_waiting(is_accepted)
       redis.call('HDEL', keys.newest, waits)
       redis.call('ZREM', keys.newest_until, waits)
     end
-  end
-  if is_accepted then
-    bound_newest()
   end
 end
 

@@ -1,6 +1,8 @@
 -- Forgets what was counted of a webhook that was removed. KEYS: marker, gone, history of the webhook, its callbacks, and
 -- what else is kept of it; ARGV: base, how long the tombstone stays.
-drop(ARGV[3], redis.call('ZRANGE', KEYS[3], 0, -1))
+local changes = {}
+drop(changes, ARGV[3], redis.call('ZRANGE', KEYS[3], 0, -1))
+carry_out(changes)
 for _, callback in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
   redis.call('DEL', ARGV[3] .. 'callback:' .. callback)
 end

@@ -74,7 +74,7 @@ end
 if old or not waits then
   update_delivery(old, false)
   bound_history()
-  forget_expired(1)
+  finish(1)
 end
 if not is_noted then
   if not a.is_held then

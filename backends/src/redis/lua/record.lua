@@ -65,6 +65,8 @@ local function count_attempt()
     redis.call('HSET', keys.health, 'succeeded', succeeded)
     return text_of_well(succeeded, kept[SKIPPED]), ''
   end
+  -- Of a webhook that is well nobody asks how many try it.
+  redis.call('ZREM', keys.trials, a.attempt)
   local before = health_of(kept)
   local health = copy_of(before)
   count(health, a.count, a.delivery, at, now, a.suspension)
@@ -96,14 +98,14 @@ end
 -- What may fail, for want of memory, comes before what must not run twice.
 local function record(entry)
   local health, change = nil, ''
-  local is_first = not verdict_of(redis.call('GET', keys.settled), now)
+  local kept = redis.call('MGET', keys.settled, keys.gone)
+  local is_first, is_gone = not verdict_of(kept[1], now), kept[2]
   if not is_first then
     change = find_change()
   else
-    if redis.call('EXISTS', keys.gone) == 0 then
+    if not is_gone then
       enter(entry)
       health, change = count_attempt()
-      redis.call('ZREM', keys.trials, a.attempt)
     end
     redis.call('SET', keys.settled, c.settled_until .. ' ' .. a.verdict, 'PX', c.settled_bound)
   end
@@ -118,5 +120,5 @@ for place = 5, #ARGV, 3 do
   answers[first + 1], answers[first + 2], answers[first + 3], answers[first + 4] = record(ARGV[place + 2])
   entries = entries + 1
 end
-forget_expired(entries)
+finish(entries)
 return answers
