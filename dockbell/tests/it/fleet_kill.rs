@@ -57,6 +57,15 @@ enum Victim {
     Broker,
 }
 
+/// The keys of attempts that are settled. Those that are under way have keys too, which say who makes them.
+const SETTLED: &str = "local settled = {}
+    for _, key in ipairs(redis.call('KEYS', '*settled:*')) do
+      if not string.find(redis.call('GET', key) or '0 @', '^%-?%d+ @') then
+        table.insert(settled, key)
+      end
+    end
+    return settled";
+
 /// What there was when something was killed.
 struct Kill {
     of: Victim,
@@ -110,7 +119,7 @@ impl<'node> Crew<'node> {
 
     /// The deliveries of which an attempt is settled: it was answered and recorded, and is not made again.
     async fn settled(&self) -> HashSet<String> {
-        let keys = self.fleet.redis.run(&["KEYS", "*settled:*"]).await;
+        let keys = self.fleet.redis.run(&["EVAL", SETTLED, "0"]).await;
         let delivery = |key: &str| Some(key.rsplit_once("settled:")?.1.split('/').next()?.to_owned());
         keys.lines().filter_map(delivery).collect()
     }
