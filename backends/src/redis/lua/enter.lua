@@ -76,13 +76,6 @@ local function update_delivery(old, is_late, entry)
   note(changes, history_until, place, text(last))
 end
 
--- Has the server keep what is listed of the webhook from now on for as long as it may be asked for.
-local function renew()
-  redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
-  redis.call('PEXPIRE', keys.newest, c.newest_bound)
-  redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
-end
-
 -- Cuts the history of the webhook back once it is too long by some.
 local function bound_history()
   local length = redis.call('ZCARD', keys.of_webhook)
@@ -119,6 +112,14 @@ local function sweep_newest()
     redis.call('HDEL', keys.newest, field)
     redis.call('ZREM', keys.newest_until, field)
   end
+end
+
+-- Has the server keep what is listed of the webhook from now on for as long as it may be asked for.
+local function renew()
+  sweep_newest()
+  redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
+  redis.call('PEXPIRE', keys.newest, c.newest_bound)
+  redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
 end
 
 -- Raises a field of the newest to an order, of which this is kept.
