@@ -1,8 +1,5 @@
 //! What stands on the queues: a batch or one delivery, each with the version of its schema.
 
-use std::borrow::Cow;
-
-use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
@@ -22,9 +19,16 @@ pub enum Message {
 
 /// What says how the rest is to be read.
 #[derive(Deserialize)]
-struct Schema<'a> {
-    #[serde(borrow)]
-    schema: Cow<'a, str>,
+struct Tagged {
+    schema: Schema,
+}
+
+#[derive(Deserialize)]
+enum Schema {
+    #[serde(rename = "dockbell.batch/1")]
+    Batch,
+    #[serde(rename = "dockbell.delivery/1")]
+    Delivery,
 }
 
 /// The message cannot be read by this version.
@@ -35,12 +39,11 @@ pub struct MessageError(#[from] serde_json::Error);
 impl Message {
     /// Reads a message body. A first look finds the schema, which costs less than to keep everything until it is found.
     pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
-        let Schema { schema } = serde_json::from_slice(body)?;
-        match &*schema {
-            "dockbell.batch/1" => Ok(Self::Batch(serde_json::from_slice(body)?)),
-            "dockbell.delivery/1" => Ok(Self::Delivery(serde_json::from_slice(body)?)),
-            other => Err(serde_json::Error::custom(format_args!("unknown schema {other:?}")).into()),
-        }
+        let Tagged { schema } = serde_json::from_slice(body)?;
+        Ok(match schema {
+            Schema::Batch => Self::Batch(serde_json::from_slice(body)?),
+            Schema::Delivery => Self::Delivery(serde_json::from_slice(body)?),
+        })
     }
 
     /// Writes the message body.
