@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// Calls under way at once: while the server works on one, the next is on its way.
 pub(super) const PLACES: usize = 2;
-/// What a lot weighs at most, unless it is a single call. The server does nothing else for about a millisecond then.
+/// What a lot weighs at most, unless it is a single call. The server does nothing else for a millisecond or two then.
 const WEIGHT: usize = 64;
 /// Callers that wait for a lot; more wait for a place to wait in.
 const WAITING: usize = 1024;
