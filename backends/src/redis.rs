@@ -58,6 +58,7 @@ mod endpoint;
 mod entering;
 mod history;
 mod keeper;
+mod kept;
 mod link;
 mod lots;
 mod marker;
@@ -117,7 +118,7 @@ pub struct RedisStore {
     scripts: Arc<Scripts>,
     keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
-    records: Lots<record::Told, record::Answer>,
+    records: Lots<entering::Told, record::Answer>,
     claims: Lots<Claim, String>,
     persistence: watch::Sender<Persistence>,
     troubles: Arc<Troubles>,

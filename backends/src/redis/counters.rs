@@ -18,6 +18,9 @@ use super::webhooks::TOMBSTONE_KEPT;
 /// Health as the scripts have it: texts in the order of `FIELDS` in `health.lua`, empty where there is nothing.
 pub(super) type Fields = Vec<String>;
 
+/// What separates these texts in one.
+const BETWEEN: char = ',';
+
 /// Where the counters and the history are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted<'a> {
@@ -46,12 +49,12 @@ impl Counted<'_> {
     /// The counters of a webhook.
     pub(super) async fn health(&self, webhook: &WebhookId) -> Result<Health, StoreError> {
         let mut call = self.side.prepare(&self.scripts.health)?;
-        for kind in ["health", "waiting"] {
+        for kind in ["counters", "waiting"] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
         call.arg(self.now.as_microsecond());
-        let (fields, waiting): (Fields, u32) = self.side.call(&call).await?;
-        health(&fields, waiting)
+        let (told, waiting): (String, u32) = self.side.call(&call).await?;
+        read_health(&told, waiting)
     }
 
     /// The newest orders of the tags of a repository, in the order asked.
@@ -62,7 +65,11 @@ impl Counted<'_> {
         tags: &[Tag],
     ) -> Result<Vec<Option<Order>>, StoreError> {
         let mut call = self.side.prepare(&self.scripts.newest)?;
-        call.key(self.side.key(format_args!("newest:{webhook}"))).arg(self.now.as_microsecond());
+        let generation = self.generation_of_newest();
+        for generation in [generation, generation - 1] {
+            call.key(self.side.key(format_args!("newest:{webhook}:{generation}")));
+        }
+        call.arg(self.now.as_microsecond());
         for tag in tags {
             call.arg(field(registry, repository, tag));
         }
@@ -74,20 +81,13 @@ impl Counted<'_> {
     /// Forgets everything of a webhook that was removed, and counts nothing of it from now on.
     pub(super) async fn forget(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.forget)?;
-        for kind in [
-            "gone",
-            "history",
-            "callbacks",
-            "health",
-            "waiting",
-            "trials",
-            "standings",
-            "newest",
-            "newest-until",
-            "told",
-            "told-until",
-        ] {
+        for kind in ["gone", "recent", "callbacks", "counters", "waiting", "trials", "standings", "told", "told-until"]
+        {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
+        }
+        let generation = self.generation_of_newest();
+        for generation in [generation, generation - 1] {
+            call.key(self.side.key(format_args!("newest:{webhook}:{generation}")));
         }
         call.arg(&*self.side.base).arg(values::bound_ms(TOMBSTONE_KEPT));
         self.side.call(&call).await
@@ -99,6 +99,12 @@ impl Counted<'_> {
         call.key(self.side.key(format_args!("gone:{webhook}")));
         self.side.call(&call).await
     }
+}
+
+/// Reads a health that is told as one text.
+pub(super) fn read_health(told: &str, waiting: u32) -> Result<Health, StoreError> {
+    let fields: Vec<&str> = told.split(BETWEEN).collect();
+    health(&fields, waiting)
 }
 
 /// Reads a health.

@@ -7,7 +7,7 @@ use dockbell_proto::ids::{AttemptId, DeliveryId, WebhookId};
 use dockbell_proto::outcome::DeliveryState;
 use dockbell_proto::policy::LONGEST_AGE;
 use jiff::Timestamp;
-use redis::{Script, ScriptInvocation};
+use redis::{RedisWrite, Script, ScriptInvocation, ToRedisArgs};
 use serde::Serialize;
 
 use crate::store::{
@@ -17,7 +17,7 @@ use crate::store::{
 use super::counters::{self, Counted};
 use super::standing::HEALTH_KEPT;
 use super::values::Text;
-use super::{page, values};
+use super::{kept, page, values};
 
 /// How long the newest order of a tag is kept after it was last raised: as long as a delivery may wait.
 const NEWEST_KEPT: Duration = LONGEST_AGE;
@@ -47,7 +47,11 @@ struct Common {
     now: Text<i64>,
     settled_until: Text<i64>,
     settled_bound: Text<u64>,
+    history_place: String,
     newest_until: Text<i64>,
+    /// What ends the names of the generation of newest that is added to, and of the one before.
+    newest_generation: String,
+    newest_generation_before: String,
     newest_bound: Text<u64>,
     waits_until: Text<i64>,
     waits_bound: Text<u64>,
@@ -60,46 +64,73 @@ struct Common {
     attempts_limit: u32,
 }
 
-/// What is told of each delivery, besides its content.
-#[derive(Serialize)]
-pub(super) struct Arguments<'a> {
-    webhook: &'a WebhookId,
-    delivery: &'a DeliveryId,
-    attempt: Text<AttemptId>,
-    at: Text<i64>,
+/// What is told of each delivery.
+#[derive(Debug)]
+pub(super) struct Told {
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    attempt: AttemptId,
+    at: i64,
     place: String,
     state: &'static str,
-    request: Text<u32>,
-    ordinal: Text<u32>,
-    /// Empty, as the three that follow, if there is none.
-    next: String,
-    not_before: String,
-    custody: String,
-    parked: &'a str,
-    /// Whether the beginning of what is in the history stays, because no attempt is entered.
-    keeps_first: bool,
+    attempted: Attempted,
+    /// The delivery as it is kept if nothing was known of it.
+    kept: String,
     newest: Vec<(String, String)>,
 }
 
-impl<'a> Arguments<'a> {
-    pub(super) fn of(entering: Entering<'a>) -> Self {
-        let Entering { delivery, at, state, next, parked_because } = entering;
-        let text = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.as_microsecond().to_string());
-        Self {
-            webhook: &delivery.webhook,
-            delivery: &delivery.id,
-            attempt: Text(delivery.attempt_id()),
-            at: Text(at.as_microsecond()),
-            place: page::place(at, delivery.id.as_str()),
+/// What is told of an attempt beside its delivery; nothing of what was not attempted.
+#[derive(Debug, Default)]
+pub(super) struct Attempted {
+    /// How it counts.
+    pub(super) count: &'static str,
+    /// What followed from it.
+    pub(super) verdict: String,
+    /// When its webhook is suspended.
+    pub(super) suspension: String,
+    /// What is kept of it with the delivery.
+    pub(super) entry: Option<String>,
+}
+
+impl Told {
+    /// What is told of a delivery and of an attempt.
+    pub(super) fn of(entering: Entering<'_>, attempted: Attempted) -> Result<Self, StoreError> {
+        let Entering { delivery, at, state, .. } = entering;
+        let place = page::place(at, delivery.id.as_str());
+        Ok(Self {
+            webhook: delivery.webhook.clone(),
+            delivery: delivery.id.clone(),
+            attempt: delivery.attempt_id(),
+            at: at.as_microsecond(),
             state: state.as_str(),
-            request: Text(delivery.request),
-            ordinal: Text(delivery.ordinal),
-            next: text(next),
-            not_before: text(delivery.not_before),
-            custody: text(delivery.first_at),
-            parked: parked_because.unwrap_or_default(),
-            keeps_first: state == DeliveryState::Parked,
+            kept: kept::write(entering, &place, attempted.entry.as_deref())?,
+            attempted,
             newest: counters::orders(&delivery.content),
+            place,
+        })
+    }
+}
+
+impl ToRedisArgs for Told {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let Self { webhook, delivery, attempt, at, place, state, attempted, kept, newest } = self;
+        let Attempted { count, verdict, suspension, .. } = attempted;
+        for text in [webhook.as_str(), delivery.as_str()] {
+            out.write_arg(text.as_bytes());
+        }
+        out.write_arg_fmt(attempt);
+        at.write_redis_args(out);
+        for text in [place, *state] {
+            out.write_arg(text.as_bytes());
+        }
+        attempt.request.write_redis_args(out);
+        attempt.ordinal.write_redis_args(out);
+        for text in [*count, verdict, suspension, kept] {
+            out.write_arg(text.as_bytes());
+        }
+        newest.len().write_redis_args(out);
+        for text in newest.iter().flat_map(|(field, order)| [field, order]) {
+            out.write_arg(text.as_bytes());
         }
     }
 }
@@ -115,12 +146,17 @@ impl Counted<'_> {
     fn common(&self) -> Common {
         let after = |span| Text(self.after(span));
         let bound = |kept| Text(values::bound_ms(kept));
+        let generation = self.generation_of_newest();
         Common {
             now: Text(self.now.as_microsecond()),
             settled_until: after(SETTLED_KEPT),
             settled_bound: bound(SETTLED_KEPT),
+            // Of what began when this expires, the place is before it.
+            history_place: page::place(self.now - HISTORY_KEPT + Duration::from_micros(1), ""),
             newest_until: after(NEWEST_KEPT),
-            newest_bound: bound(NEWEST_KEPT + RENEWED_WITHIN),
+            newest_generation: format!(":{generation}"),
+            newest_generation_before: format!(":{}", generation - 1),
+            newest_bound: bound(2 * NEWEST_KEPT),
             waits_until: after(WAITING_KEPT),
             waits_bound: bound(WAITING_KEPT),
             history_until: Text(self.history_until()),
@@ -132,6 +168,12 @@ impl Counted<'_> {
             attempts_limit: ATTEMPTS_SHOWN,
         }
     }
+
+    /// The number of the generation of newest that is added to: each is for as long as what is in it is kept.
+    pub(super) fn generation_of_newest(&self) -> i64 {
+        self.now.as_microsecond().div_euclid(values::micros(NEWEST_KEPT))
+    }
+
     /// The time after `span`, in microseconds.
     pub(super) fn after(&self, span: Duration) -> i64 {
         self.now.as_microsecond().saturating_add(values::micros(span))

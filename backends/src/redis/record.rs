@@ -9,18 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::store::{AttemptEntry, AttemptRecord, EXCERPT_LIMIT, Recorded, StoreError};
 
 use super::counters::{self, Counted};
-use super::entering::{self, Entering};
+use super::entering::{Attempted, Entering, Told};
 use super::{page, standing, values};
-
-/// What the script is told of an attempt, besides its delivery.
-#[derive(Serialize)]
-struct Arguments<'a> {
-    #[serde(flatten)]
-    entering: entering::Arguments<'a>,
-    verdict: String,
-    count: &'static str,
-    suspension: String,
-}
 
 /// An attempt as it is kept, after the text by which it is ordered.
 #[derive(Serialize, Deserialize)]
@@ -33,9 +23,6 @@ struct Entry {
     verdict: Verdict,
     excerpt: Option<String>,
 }
-
-/// An attempt as the script is told of it: what it was, the content of its delivery, and its entry.
-pub(super) type Told = [String; 3];
 
 /// What the script answers: whether the record was the first, how many deliveries wait, the health, and the change of the
 /// standing, if there is one.
@@ -61,21 +48,21 @@ pub(super) fn tell(attempt: &AttemptRecord) -> Result<Told, StoreError> {
         _ => None,
     };
     let (at, state) = (attempt.at, verdict.state());
-    let arguments = Arguments {
-        entering: entering::Arguments::of(Entering { delivery, at, state, next, parked_because: None }),
-        verdict: values::to_json(verdict)?,
+    let entering = Entering { delivery, at, state, next, parked_because: None };
+    let attempted = Attempted {
         count: count(&attempt.outcome),
+        verdict: values::to_json(verdict)?,
         suspension: rules(&attempt.suspension),
+        entry: Some(write_entry(attempt)?),
     };
-    Ok([values::to_json(&arguments)?, values::to_json(&delivery.content)?, write_entry(attempt)?])
+    Told::of(entering, attempted)
 }
 
 /// What a record came to.
 pub(super) fn read(answer: &Answer) -> Result<Recorded, StoreError> {
     let (is_first, waiting, health, change) = answer;
-    let fields: Vec<&str> = health.split(',').collect();
     let change = if change.is_empty() { None } else { Some(standing::counted(change)?) };
-    Ok(Recorded { is_first: *is_first, health: counters::health(&fields, *waiting)?, change })
+    Ok(Recorded { is_first: *is_first, health: counters::read_health(health, *waiting)?, change })
 }
 
 /// When the webhook is suspended, as `rules_of` in `count.lua` reads it; spans are in microseconds.
@@ -112,9 +99,9 @@ fn write_entry(attempt: &AttemptRecord) -> Result<String, StoreError> {
 }
 
 /// Reads the entries of a delivery, oldest first.
-pub(super) fn read_entries(mut texts: Vec<String>) -> Result<Vec<AttemptEntry>, StoreError> {
+pub(super) fn read_entries(mut texts: Vec<&str>) -> Result<Vec<AttemptEntry>, StoreError> {
     texts.sort_unstable();
-    let read = |text: &String| {
+    let read = |text: &&str| {
         let (_, json) = text.split_once(' ').ok_or_else(|| values::unreadable("attempt", "it has no order"))?;
         let entry: Entry = values::json("attempt", json)?;
         Ok(AttemptEntry {

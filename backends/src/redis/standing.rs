@@ -28,7 +28,7 @@ impl Counted<'_> {
     /// Whether an attempt may be made of a webhook that is not healthy.
     pub(super) async fn begin_trial(&self, trial: &Trial) -> Result<bool, StoreError> {
         let mut call = self.side.prepare(&self.scripts.begin_trial)?;
-        for kind in ["health", "trials"] {
+        for kind in ["counters", "trials"] {
             call.key(self.side.key(format_args!("{kind}:{}", trial.webhook)));
         }
         call.key(self.settled_key(&trial.attempt));
@@ -41,7 +41,7 @@ impl Counted<'_> {
     /// Makes a webhook healthy and forgets its failures.
     pub(super) async fn reset_health(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.reset_health)?;
-        for kind in ["gone", "health", "trials"] {
+        for kind in ["gone", "counters", "trials"] {
             call.key(self.side.key(format_args!("{kind}:{webhook}")));
         }
         call.arg(values::bound_ms(HEALTH_KEPT));
@@ -51,7 +51,7 @@ impl Counted<'_> {
     /// Sets the count of skipped deliveries back to none.
     pub(super) async fn forget_skipped(&self, webhook: &WebhookId) -> Result<(), StoreError> {
         let mut call = self.side.prepare(&self.scripts.forget_skipped)?;
-        call.key(self.side.key(format_args!("health:{webhook}")));
+        call.key(self.side.key(format_args!("counters:{webhook}"))).arg(values::bound_ms(HEALTH_KEPT));
         self.side.call(&call).await
     }
 

@@ -60,10 +60,18 @@ async fn newest_is_kept_for_as_long_as_a_delivery_may_wait() {
     assert_eq!(store.newest(&webhook().id, repository, &tags).await.unwrap(), [Some(change.order.clone())]);
     clock.advance(Duration::from_secs(1));
     assert_eq!(store.newest(&webhook().id, repository, &tags).await.unwrap(), [None]);
-    // What has expired goes with the next record.
+    // What has expired is not found any more, although the server may still have it.
+    let generations = async || {
+        let keys = server.run(&["KEYS", &format!("{{dockbell}}:newest:{}:*", webhook().id)]).await;
+        let mut keys: Vec<_> = keys.lines().map(str::to_owned).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(generations().await.len(), 1);
     store.record(&refused(owed("b", "other"), &clock)).await.unwrap();
-    let kept = server.run(&["HKEYS", &format!("{{dockbell}}:newest:{}", webhook().id)]).await;
-    assert_eq!(kept, "hub.test team/app other waits");
+    let [_, newest] = &*generations().await else { panic!("a generation lasts as long as what is in it") };
+    let fields = server.run(&["HKEYS", newest]).await;
+    assert_eq!(fields.trim(), "hub.test team/app other waits");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,10 +102,11 @@ async fn the_history_that_has_expired_is_removed_by_later_records() {
     for number in 0..4 {
         store.record(&refused(owed(&format!("new{number}"), "1.0"), &clock)).await.unwrap();
     }
-    for index in ["history", "history-until", "retrying", &format!("history:{}", webhook().id)] {
+    for index in ["history", "retrying"] {
         assert_eq!(server.run(&["ZCARD", &format!("{{dockbell}}:{index}")]).await, "4", "{index}");
     }
-    let deliveries = server.run(&["KEYS", "{dockbell}:delivery:*"]).await;
+    assert_eq!(server.run(&["LLEN", &format!("{{dockbell}}:recent:{}", webhook().id)]).await, "4");
+    let deliveries = server.run(&["KEYS", "{dockbell}:kept:*"]).await;
     assert_eq!(deliveries.lines().count(), 4);
 }
 
@@ -108,7 +117,7 @@ async fn a_delivery_that_the_server_forgot_is_made_anew_and_stays() {
     store.put_webhook(&webhook()).await.unwrap();
     let delivery = owed("a", "1.0");
     store.record(&refused(delivery.clone(), &clock)).await.unwrap();
-    server.run(&["DEL", &format!("{{dockbell}}:delivery:{}", delivery.id)]).await;
+    server.run(&["DEL", &format!("{{dockbell}}:kept:{}", delivery.id)]).await;
     clock.advance(HISTORY_KEPT);
     let again = Delivery { ordinal: 2, ..delivery.clone() };
     for attempt in [again, owed("b", "1.0"), owed("c", "1.0")] {
@@ -128,14 +137,14 @@ async fn redis_forgets_by_itself_what_nobody_asks_for_any_more() {
     store.put_webhook(&webhook()).await.unwrap();
     let delivery = owed("a", "1.0");
     store.record(&refused(delivery.clone(), &clock)).await.unwrap();
+    let generation = clock.now().as_second() / (7 * 24 * 60 * 60);
     // Of what it is told for how long only now and then, it keeps more.
     let (minute, hour) = (Duration::from_mins(1), Duration::from_mins(61));
     for (key, kept, more) in [
         (format!("settled:{}", delivery.attempt_id()), SETTLED_KEPT, minute),
-        (format!("delivery:{}", delivery.id), HISTORY_KEPT, hour),
-        (format!("history:{}", webhook().id), HISTORY_KEPT, hour),
-        (format!("newest:{}", webhook().id), 7 * DAY, hour),
-        (format!("newest-until:{}", webhook().id), 7 * DAY, hour),
+        (format!("kept:{}", delivery.id), HISTORY_KEPT, hour),
+        (format!("recent:{}", webhook().id), HISTORY_KEPT, hour),
+        (format!("newest:{}:{generation}", webhook().id), 14 * DAY, minute),
     ] {
         let left = server.run(&["TTL", &format!("{{dockbell}}:{key}")]).await.parse().unwrap();
         assert!((kept..=kept + more).contains(&Duration::from_secs(left)), "{key}: {left}");

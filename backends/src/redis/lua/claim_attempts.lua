@@ -4,13 +4,16 @@
 local now, answers = tonumber(ARGV[3]), {}
 for place = 2, #KEYS do
   local holder, until_text, bound = unpack(ARGV, 3 * place - 2, 3 * place)
-  local expires_at, kept = string.match(redis.call('GET', KEYS[place]) or '', '^(%-?%d+) (.*)$')
-  if not expires_at or tonumber(expires_at) <= now or kept == CLAIMED .. holder then
-    redis.call('SET', KEYS[place], until_text .. ' ' .. CLAIMED .. holder, 'PX', bound)
-    kept = 'ours'
-  elseif string.sub(kept, 1, 1) == CLAIMED then
-    kept = 'held'
+  local claim, answer = until_text .. ' ' .. CLAIMED .. holder, 'ours'
+  local before = redis.call('SET', KEYS[place], claim, 'PX', bound, 'NX', 'GET')
+  if before then
+    local expires_at, kept = string.match(before, '^(%-?%d+) (.*)$')
+    if tonumber(expires_at) <= now or kept == CLAIMED .. holder then
+      redis.call('SET', KEYS[place], claim, 'PX', bound)
+    else
+      answer = string.sub(kept, 1, 1) == CLAIMED and 'held' or kept
+    end
   end
-  answers[place - 1] = kept
+  answers[place - 1] = answer
 end
 return answers

@@ -1,2 +1,2 @@
 -- KEYS: marker, health, waiting; ARGV: now.
-return { texts_of(read_health(KEYS[2])), count_waiting(KEYS[3], ARGV[3]) }
+return { told_of(read_health(KEYS[2])), count_waiting(KEYS[3], ARGV[3]) }

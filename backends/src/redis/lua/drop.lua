@@ -46,22 +46,22 @@ local function leave(changes, base, place, state)
 end
 
 -- Forgets deliveries of which the history knows the places; that they leave the indexes of all webhooks is noted. The server
--- may have forgotten one before, and it may have been made anew at another place, where it stays.
-local function drop(changes, base, places)
-  local of_webhooks, gone = {}, {}
+-- may have forgotten one before, and it may have been made anew at another place, where it stays. From the history of its
+-- webhook a delivery is taken unless that is said to be done.
+local function drop(changes, base, places, are_taken)
+  local gone = {}
   for _, place in ipairs(places) do
-    local id = string.match(place, '%.(.+)$')
-    local delivery = redis.call('HMGET', base .. 'delivery:' .. id, 'webhook', 'state', 'place')
-    local is_here = delivery[3] == place
-    leave(changes, base, place, is_here and delivery[2])
-    if delivery[1] then
-      note(of_webhooks, base .. 'history:' .. delivery[1], place, false)
+    local key = base .. 'kept:' .. id_of(place)
+    local webhook, state, found = head_of(redis.call('GETRANGE', key, 0, HEAD))
+    local is_here = found == place
+    leave(changes, base, place, is_here and state)
+    if webhook and not are_taken then
+      redis.call('LREM', base .. 'recent:' .. webhook, -1, place)
     end
     if is_here then
-      table.insert(gone, base .. 'delivery:' .. id)
+      gone[#gone + 1] = key
     end
   end
-  carry_out(of_webhooks)
   if #gone > 0 then
     redis.call('DEL', unpack(gone))
   end

@@ -1,35 +1,49 @@
--- Enters attempts, or a delivery that waits without one. KEYS: marker; ARGV: what begins the names of all other keys, what
--- all that is entered has in common, and then of each what it is, in JSON, and the content of its delivery, and what only
--- one of the callers has. Times and counts are texts, because Lua would round them.
+-- Enters attempts, or a delivery that waits without one. KEYS: marker; ARGV: what begins the names of all other keys, what all
+-- that is entered has in common, in JSON, and then what `turn_to` reads. Times and counts are texts, because Lua would
+-- round them.
 local base, c = ARGV[3], cjson.decode(ARGV[4])
 local now = tonumber(c.now)
-local history, history_until = base .. 'history', base .. 'history-until'
+local history, history_until, history_swept = base .. 'history', base .. 'history-until', base .. 'history-swept'
 
--- How many fields the newest get before those that have expired are looked for.
-local SWEPT_EVERY = 16
+-- What is listed so long before it expires, or later, is found when it has expired by the place that it has in the
+-- history: a day in microseconds.
+local FOUND_BY_PLACE = 24 * 60 * 60 * 1000000
 
--- What is being entered, when it happened, and its keys.
+-- What is being entered: which attempt of which delivery, when it happened, the delivery as it is kept if nothing was known
+-- of it, its tags with their orders, and its keys.
 local a, at, keys
--- What becomes of the indexes of all webhooks by all that is entered.
-local changes = {}
+-- What becomes of the indexes of all webhooks by all that is entered, and what joins the histories of single ones.
+local changes, joining = {}, {}
 
-local function turn_to(described, content)
-  a = cjson.decode(described)
-  a.content = content
+-- Turns to the next that is told of, of which ARGV has from `from` on what the fields here are named, how many tags it is about, and
+-- of each of them its field of the newest and its order. Returns where the one after it begins.
+local function turn_to(from)
+  a = { webhook = ARGV[from], delivery = ARGV[from + 1], attempt = ARGV[from + 2], at = ARGV[from + 3],
+    place = ARGV[from + 4], state = ARGV[from + 5], request = ARGV[from + 6], ordinal = ARGV[from + 7],
+    count = ARGV[from + 8], verdict = ARGV[from + 9], suspension = ARGV[from + 10], told = ARGV[from + 11], newest = {} }
+  local next = from + 13 + 2 * ARGV[from + 12]
+  for field = from + 13, next - 2, 2 do
+    a.newest[#a.newest + 1] = { ARGV[field], ARGV[field + 1] }
+  end
   at = tonumber(a.at)
   local webhook = ':' .. a.webhook
-  keys = { settled = base .. 'settled:' .. a.attempt, gone = base .. 'gone' .. webhook,
-    health = base .. 'health' .. webhook, waiting = base .. 'waiting' .. webhook, trials = base .. 'trials' .. webhook,
-    standings = base .. 'standings' .. webhook, newest = base .. 'newest' .. webhook,
-    newest_until = base .. 'newest-until' .. webhook, of_webhook = base .. 'history' .. webhook,
-    delivery = base .. 'delivery:' .. a.delivery }
+  keys = { settled = base .. 'settled:' .. a.attempt, gone = base .. 'gone' .. webhook, health = base .. 'counters' .. webhook,
+    waiting = base .. 'waiting' .. webhook, newest = base .. 'newest' .. webhook .. c.newest_generation,
+    of_webhook = base .. 'recent' .. webhook, delivery = base .. 'kept:' .. a.delivery }
+  return next
 end
 
--- Puts the delivery into the indexes at `place`, or only moves it between states. What takes memory comes first:
--- a script that has written anything is not refused any more.
+-- Whether it is listed, while it is known to have expired, by the place where it is in the history.
+local function is_found_by_place(first, last)
+  return first == last and tonumber(first) > tonumber(c.history_until) + FOUND_BY_PLACE
+end
+
+-- Puts the delivery into the indexes at `place`, or only moves it between states.
 local function list(place, before, state)
   if not before then
-    redis.call('ZADD', keys.of_webhook, 0, place)
+    local places = joining[keys.of_webhook] or {}
+    places[#places + 1] = place
+    joining[keys.of_webhook] = places
     note(changes, history, place, 0)
   end
   if before and before ~= state and is_indexed(before) then
@@ -40,49 +54,106 @@ local function list(place, before, state)
   end
 end
 
--- The delivery as it is kept: what it is about, and numbers where there are any.
+-- The delivery as it is kept.
 local function find_delivery()
-  local kept = redis.call('HMGET', keys.delivery, 'last', 'first', 'place', 'requests', 'state', 'request', 'ordinal')
-  return kept[1] and { last = tonumber(kept[1]), first = tonumber(kept[2]), place = kept[3],
-    requests = tonumber(kept[4]), state = kept[5], request = kept[6], ordinal = tonumber(kept[7]) }
+  local kept = redis.call('GET', keys.delivery)
+  return kept and parse(kept)
 end
 
--- Brings the delivery up to date, unless it is known better already; then only its beginning may be earlier. With it the
--- entry of an attempt, if there is one.
-local function update_delivery(old, is_late, entry)
-  local first, place, before = old and old.first or at, old and old.place or a.place, old and old.state
-  if old and at < first and not a.keeps_first then
-    leave(changes, base, place, before)
-    redis.call('ZREM', keys.of_webhook, place)
-    first, place, before = at, a.place, nil
+-- The attempts of the old and those of the new, of which the oldest are forgotten once they are too many. The sign of an attempt
+-- orders it.
+local function join_attempts(old, new)
+  local attempts = {}
+  for _, attempt in ipairs(old) do
+    if not new[1] or numbers_of(attempt) ~= numbers_of(new[1]) then
+      table.insert(attempts, attempt)
+    end
   end
-  local requests = math.max(old and old.requests or 0, tonumber(a.request))
-  local last = old and math.max(old.last, at) or at
-  local fields = { 'place', place, 'first', text(first), 'requests', requests }
-  if is_late then
-    list(place, before, old.state)
-  else
-    last = a.keeps_first and last or at
-    list(place, before, a.state)
-    fields = { 'place', place, 'first', text(first), 'requests', requests, 'webhook', a.webhook, 'last', text(last),
-      'state', a.state, 'request', a.request, 'ordinal', a.ordinal, 'content', a.content, 'next', a.next,
-      'not_before', a.not_before, 'custody', a.custody, 'parked', a.parked }
+  table.insert(attempts, new[1])
+  while #attempts > c.attempts_limit do
+    local oldest = 1
+    for place, attempt in ipairs(attempts) do
+      if string.sub(attempt, 1, ORDER_LENGTH) < string.sub(attempts[oldest], 1, ORDER_LENGTH) then
+        oldest = place
+      end
+    end
+    table.remove(attempts, oldest)
   end
-  if entry then
-    fields[#fields + 1], fields[#fields + 2] = ATTEMPT .. a.request .. '.' .. a.ordinal, entry
-  end
-  redis.call('HSET', keys.delivery, unpack(fields))
-  redis.call('PEXPIRE', keys.delivery, c.history_bound)
-  note(changes, history_until, place, text(last))
+  return attempts
 end
 
--- Cuts the history of the webhook back once it is too long by some.
-local function bound_history()
-  local length = redis.call('ZCARD', keys.of_webhook)
-  if length == 1 then
-    redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
-  elseif length > c.history_limit + c.history_slack then
-    drop(changes, base, redis.call('ZRANGE', keys.of_webhook, 0, -1 - c.history_limit))
+-- Brings the delivery up to date, unless it is known better already; then only its beginning may be earlier, and it has one
+-- attempt more. What takes memory comes first: a script that has written anything is not refused any more.
+local function update_delivery(old, is_late)
+  local told = parse(a.told)
+  local kept, before = is_late and old or told, old and old.state
+  if old then
+    kept.attempts = join_attempts(old.attempts, told.attempts)
+    kept.requests = text(math.max(tonumber(old.requests), tonumber(told.requests)))
+    local first, place, last = old.first, old.place, old.last
+    local is_earlier = at < tonumber(first) and a.state ~= 'parked'
+    if is_earlier then
+      leave(changes, base, place, before)
+      redis.call('LREM', keys.of_webhook, -1, place)
+      first, place, before = told.first, told.place, nil
+    end
+    kept.first, kept.place = first, place
+    if a.state == 'parked' then
+      kept.last = text(math.max(tonumber(last), at))
+    end
+  end
+  redis.call('SET', keys.delivery, format(kept), 'PX', c.history_bound)
+  list(kept.place, before, kept.state)
+  if not is_found_by_place(kept.first, kept.last) then
+    note(changes, history_until, kept.place, kept.last)
+  end
+end
+
+-- Cuts the history of a webhook back to what is kept of it.
+local function bound_history(of_webhook)
+  local places = redis.call('LRANGE', of_webhook, 0, -1)
+  local sorted = { unpack(places) }
+  table.sort(sorted)
+  local oldest, are_last = {}, true
+  for number = 1, #places - c.history_limit do
+    oldest[number] = sorted[number]
+    are_last = are_last and sorted[number] == places[#places + 1 - number]
+  end
+  if are_last then
+    redis.call('LTRIM', of_webhook, 0, c.history_limit - 1)
+  end
+  drop(changes, base, oldest, are_last)
+end
+
+-- Puts what joins them into the histories of webhooks, and cuts those back that are too long by some.
+local function join_histories()
+  for of_webhook, places in pairs(joining) do
+    local length = redis.call('LPUSH', of_webhook, unpack(places))
+    if length == #places then
+      redis.call('PEXPIRE', of_webhook, c.history_bound)
+    end
+    if length > c.history_limit + c.history_slack then
+      bound_history(of_webhook)
+    end
+  end
+  joining = {}
+end
+
+-- Drops up to `limit` of the deliveries that have expired and are found by their place. Those that are met and have not are
+-- found by when they expire.
+local function sweep_history(limit)
+  local from = redis.call('GET', history_swept)
+  from = from and '(' .. from or '-'
+  local places = redis.call('ZRANGEBYLEX', history, from, '(' .. c.history_place, 'LIMIT', 0, limit)
+  local expired = {}
+  for _, place in ipairs(places) do
+    if not redis.call('ZSCORE', history_until, place) then
+      table.insert(expired, place)
+    end
+  end
+  drop(changes, base, expired)
+  if #places > 0 then
+    redis.call('SET', history_swept, places[#places], 'PX', c.history_bound)
   end
 end
 
@@ -90,6 +161,8 @@ end
 local function finish(entries)
   carry_out(changes)
   changes = {}
+  join_histories()
+  sweep_history(4 * entries)
   drop(changes, base, redis.call('ZRANGEBYSCORE', history_until, '-inf', c.history_until, 'LIMIT', 0, 4 * entries))
   carry_out(changes)
 end
@@ -100,63 +173,61 @@ local function order_of(kept)
   return until_text and tonumber(until_text) > now and order
 end
 
--- The order that is kept in a field of the newest, unless it has expired.
+-- What is newest is kept in generations, each of which lasts as long as it is kept, so that no expired field has to be looked
+-- for: it goes with its generation. This is the one before.
+local function newest_before()
+  return base .. 'newest:' .. a.webhook .. c.newest_generation_before
+end
+
+-- The latest order that is kept in a field of the newest, unless it has expired.
 local function kept_order(field)
-  return order_of(redis.call('HGET', keys.newest, field))
-end
-
--- Forgets some of the newest that have expired: more than there are new ones between two sweeps.
-local function sweep_newest()
-  local old = redis.call('ZRANGEBYSCORE', keys.newest_until, '-inf', c.now, 'LIMIT', 0, 4 * SWEPT_EVERY)
-  for _, field in ipairs(old) do
-    redis.call('HDEL', keys.newest, field)
-    redis.call('ZREM', keys.newest_until, field)
+  local latest = nil
+  for _, newest in ipairs({ keys.newest, newest_before() }) do
+    local order = order_of(redis.call('HGET', newest, field))
+    if order and (not latest or order > latest) then
+      latest = order
+    end
   end
+  return latest
 end
 
--- Has the server keep what is listed of the webhook from now on for as long as it may be asked for.
+-- Has the server keep what is listed of the webhook from now on for as long as it may be asked for. The empty field makes
+-- sure that the newest are there to be told so.
 local function renew()
-  sweep_newest()
   redis.call('PEXPIRE', keys.of_webhook, c.history_bound)
+  redis.call('HSET', keys.newest, '', '')
   redis.call('PEXPIRE', keys.newest, c.newest_bound)
-  redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
 end
 
--- Raises a field of the newest to an order, of which this is kept.
-local function raise(field, order, kept)
-  if kept and kept > order then
-    order = kept
-  end
-  local is_new = redis.call('HSET', keys.newest, field, c.newest_until .. ' ' .. order) == 1
-  redis.call('ZADD', keys.newest_until, c.newest_until, field)
-  local fields = is_new and redis.call('HLEN', keys.newest)
-  if fields == 1 then
-    redis.call('PEXPIRE', keys.newest, c.newest_bound)
-    redis.call('PEXPIRE', keys.newest_until, c.newest_bound)
-  elseif fields and fields % SWEPT_EVERY == 0 then
-    sweep_newest()
-  end
+-- Raises a field of the newest to the order. What was kept before this generation goes with its own.
+local function raise(field, order)
+  local kept = order_of(redis.call('HGET', keys.newest, field))
+  redis.call('HSET', keys.newest, field, c.newest_until .. ' ' .. (kept and kept > order and kept or order))
 end
 
 -- What waits is the newest of its tags, until it is given up.
 local function raise_waiting()
   for _, pair in ipairs(a.newest) do
-    local field = pair[1] .. ' waits'
-    raise(field, pair[2], kept_order(field))
+    raise(pair[1] .. ' waits', pair[2])
   end
 end
 
--- What ended withholds nothing any more for having waited; what was accepted is the newest of its tags for good.
-local function end_waiting(is_accepted)
+-- What was accepted is the newest of its tags for good.
+local function raise_accepted()
   for _, pair in ipairs(a.newest) do
-    local accepted, waits = pair[1] .. ' accepted', pair[1] .. ' waits'
-    local kept = redis.call('HMGET', keys.newest, accepted, waits)
-    if is_accepted then
-      raise(accepted, pair[2], order_of(kept[1]))
-    end
-    if kept[2] and string.match(kept[2], ' (.*)$') == pair[2] then
-      redis.call('HDEL', keys.newest, waits)
-      redis.call('ZREM', keys.newest_until, waits)
+    raise(pair[1] .. ' accepted', pair[2])
+  end
+end
+
+-- What ended withholds nothing any more for having waited.
+local function end_waiting()
+  for _, pair in ipairs(a.newest) do
+    local waits = pair[1] .. ' waits'
+    for _, newest in ipairs({ keys.newest, newest_before() }) do
+      local kept = redis.call('HGET', newest, waits)
+      if kept and string.match(kept, ' (.*)$') == pair[2] then
+        redis.call('HDEL', newest, waits)
+      end
     end
   end
 end

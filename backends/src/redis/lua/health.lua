@@ -1,52 +1,61 @@
--- The counters of a webhook. Times are microseconds, which a number of Lua holds exactly; as a text they are
--- written by `text` alone, because Lua would round them.
+-- The counters of a webhook. They are kept as one text, separated by commas, in this order; last when the server was last told
+-- for how long to keep what there is of the webhook. Times are microseconds, which a number of Lua holds exactly; as
+-- a text they are written by `text` alone, because Lua would round them.
 local FIELDS = { 'failures', 'since', 'failed', 'succeeded', 'failed_of', 'standing', 'from', 'level', 'successes',
-  'skipped' }
-local SUCCEEDED, SKIPPED = 4, 10
--- And when the server was last told for how long to keep what there is of the webhook.
-local FIELDS_AND_RENEWED = { unpack(FIELDS) }
-table.insert(FIELDS_AND_RENEWED, 'renewed')
+  'skipped', 'renewed' }
 
 local function text(number)
   return number and string.format('%.0f', number) or ''
 end
 
 local function health_of(kept)
-  local health = { failures = 0, skipped = 0, failed_of = {}, standing = kept[6] or 'healthy' }
-  for place, field in ipairs(FIELDS) do
-    if field ~= 'failed_of' and field ~= 'standing' then
-      health[field] = tonumber(kept[place] or '') or health[field]
+  local health, number = { failures = 0, skipped = 0, failed_of = {}, standing = 'healthy' }, 0
+  for value in string.gmatch((kept or '') .. ',', '([^,]*),') do
+    number = number + 1
+    local field = FIELDS[number]
+    if field == 'failed_of' then
+      for id in string.gmatch(value, '%S+') do
+        table.insert(health.failed_of, id)
+      end
+    elseif field == 'standing' or field == 'renewed' then
+      health[field] = value ~= '' and value or health[field]
+    else
+      health[field] = tonumber(value) or health[field]
     end
-  end
-  for id in string.gmatch(kept[5] or '', '%S+') do
-    table.insert(health.failed_of, id)
   end
   return health
 end
 
 local function read_health(key)
-  return health_of(redis.call('HMGET', key, unpack(FIELDS)))
+  return health_of(redis.call('GET', key))
 end
 
--- Whether an acceptance changes nothing but when the last one was.
-local function is_well(kept)
-  return (not kept[1] or kept[1] == '0') and not kept[2] and not kept[3] and not kept[5] and not kept[6]
+-- Of a health in which an acceptance changes nothing but when the last one was: that, how many were skipped, and when the server
+-- was last told; otherwise nothing.
+local function well_of(kept)
+  return string.match(kept or '', '^0,,,(%d*),,,,,,(%d+),(%d*)$')
 end
 
--- The fields of such a health, as one text.
-local function text_of_well(succeeded, skipped)
-  return '0,,,' .. succeeded .. ',,,,,,' .. (skipped or '0')
+-- Counts an acceptance of such a health, and returns it as it is told.
+local function accept_well(key, succeeded, skipped, renewed, at)
+  local told = '0,,,' .. text(math.max(tonumber(succeeded) or at, at)) .. ',,,,,,' .. skipped
+  redis.call('SET', key, told .. ',' .. renewed, 'KEEPTTL')
+  return told
 end
 
--- The fields in their order; empty is what there is none of, and the standing of who is healthy.
+-- What is told of a health, in the order of the fields; empty is what there is none of, and the standing of who is healthy.
 local function texts_of(health)
   local texts = {}
-  for place, field in ipairs(FIELDS) do
-    texts[place] = text(tonumber(health[field]))
+  for place = 1, #FIELDS - 1 do
+    texts[place] = text(tonumber(health[FIELDS[place]]))
   end
   texts[5] = table.concat(health.failed_of, ' ')
   texts[6] = health.standing ~= 'healthy' and health.standing or ''
   return texts
+end
+
+local function told_of(health)
+  return table.concat(texts_of(health), ',')
 end
 
 local function copy_of(health)
@@ -58,24 +67,8 @@ local function copy_of(health)
   return copy
 end
 
--- Writes what differs from the health that was read.
-local function write_health(key, before, health, bound)
-  local kept, gone, was = {}, {}, texts_of(before)
-  for place, value in ipairs(texts_of(health)) do
-    if value ~= was[place] and value == '' then
-      table.insert(gone, FIELDS[place])
-    elseif value ~= was[place] then
-      table.insert(kept, FIELDS[place])
-      table.insert(kept, value)
-    end
-  end
-  if #kept > 0 then
-    redis.call('HSET', key, unpack(kept))
-  end
-  if #gone > 0 then
-    redis.call('HDEL', key, unpack(gone))
-  end
-  redis.call('PEXPIRE', key, bound)
+local function write_health(key, health, bound)
+  redis.call('SET', key, told_of(health) .. ',' .. (health.renewed or ''), 'PX', bound)
 end
 
 -- How many deliveries wait. What has expired is none of them, although it may still be there.

@@ -1,5 +1,5 @@
--- Takes note of a delivery that waits without having been attempted. KEYS and ARGV: as `enter` says.
--- What `is_held` takes the place of no other.
+-- Takes note of a delivery that waits without having been attempted. KEYS: as `enter` says; ARGV: how many may wait, and
+-- whether it takes the place of no other, between what `enter` says.
 -- Returns what became of it, the verdict of its attempt or the order that took its place, the health, and how many
 -- wait.
 
@@ -38,16 +38,16 @@ end
 
 -- Whether a later attempt is what it waits for.
 local function is_known_better(old)
-  local ordinal = tonumber(a.ordinal)
-  return old and old.request == a.request
-    and (old.ordinal > ordinal or (old.ordinal == ordinal and old.state ~= 'parked'))
+  local ordinal, known = tonumber(a.ordinal), old and old.request == a.request and tonumber(old.ordinal)
+  return known and (known > ordinal or (known == ordinal and old.state ~= 'parked'))
 end
 
 local function answer(kind, because)
-  return { kind, because or '', texts_of(read_health(keys.health)), count_waiting(keys.waiting, c.now) }
+  return { kind, because or '', told_of(read_health(keys.health)), count_waiting(keys.waiting, c.now) }
 end
 
-turn_to(ARGV[5], ARGV[6])
+local limit, is_held = tonumber(ARGV[5]), ARGV[6] == '1'
+turn_to(7)
 if redis.call('EXISTS', keys.gone) == 1 then
   return answer('waits')
 end
@@ -66,18 +66,17 @@ end
 local waits_until = tonumber(redis.call('ZSCORE', keys.waiting, a.delivery) or '')
 local waits = waits_until and waits_until > now
 -- What is written here lasts longer than a delivery may wait, so that one look in a day renews enough.
-local is_noted = waits and tonumber(c.waits_until) - waits_until < DAY and (a.is_held or is_raised())
-if not waits and count_waiting(keys.waiting, c.now) >= tonumber(a.limit) then
+local is_noted = waits and tonumber(c.waits_until) - waits_until < DAY and (is_held or is_raised())
+if not waits and count_waiting(keys.waiting, c.now) >= limit then
   return answer('full')
 end
 -- What waits and is not in the history was trimmed from it: looking at it again does not bring it back to its top.
 if old or not waits then
   update_delivery(old, false)
-  bound_history()
   finish(1)
 end
 if not is_noted then
-  if not a.is_held then
+  if not is_held then
     raise_waiting()
   end
   wait()

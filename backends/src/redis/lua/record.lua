@@ -1,49 +1,49 @@
--- Records attempts, one after the other. KEYS and ARGV: as `enter` says; of each also its entry.
+-- Records attempts, one after the other. KEYS and ARGV: as `enter` says.
 -- Returns of each whether it was the first record of the attempt, how many deliveries wait, the health, and, if the
 -- standing changed by it, when, and the health before and after.
 
 -- The keys of a webhook are kept for longer than they are asked for by at least so long, in microseconds.
 local RENEWED_EVERY = 60 * 60 * 1000000
-
--- Forgets the oldest of too many attempts. An entry begins with what it is ordered by.
-local function bound_attempts(old)
-  while old and redis.call('HLEN', keys.delivery) - DELIVERY_FIELDS > tonumber(c.attempts_limit) do
-    local fields, oldest, least = redis.call('HGETALL', keys.delivery), nil, nil
-    for i = 1, #fields, 2 do
-      local key = is_attempt(fields[i]) and string.match(fields[i + 1], '^%x+')
-      if key and (not least or key < least) then
-        oldest, least = fields[i], key
-      end
-    end
-    redis.call('HDEL', keys.delivery, oldest)
-  end
-end
+local HOUR = text(math.floor(now / RENEWED_EVERY))
 
 -- Whether a later attempt is known already. That the delivery waits for this one or one before it, says nothing, even
 -- if who parked it has a clock that is ahead.
 local function is_late(old)
-  if not old or old.last <= at then
+  if not old or tonumber(old.last) <= at then
     return false
   end
-  return not (old.state == 'parked' and old.request == a.request and old.ordinal <= tonumber(a.ordinal))
+  return not (old.state == 'parked' and old.request == a.request and tonumber(old.ordinal) <= tonumber(a.ordinal))
 end
 
 -- Whether the attempt that follows this one was made, or is waited for.
 local function is_followed(old)
+  if not old then
+    return false
+  end
   local ordinal = tonumber(a.ordinal)
-  return old and old.request == a.request and old.ordinal > ordinal
-    or redis.call('HEXISTS', keys.delivery, ATTEMPT .. a.request .. '.' .. text(ordinal + 1)) == 1
+  if old.request == a.request and tonumber(old.ordinal) > ordinal then
+    return true
+  end
+  local numbers = string.format('%08x%08x', a.request, ordinal + 1)
+  for _, attempt in ipairs(old.attempts) do
+    if numbers_of(attempt) == numbers then
+      return true
+    end
+  end
+  return false
 end
 
-local function enter(entry)
+local function enter()
   local old = find_delivery()
-  update_delivery(old, is_late(old), entry)
-  bound_attempts(old)
-  bound_history()
+  local followed = is_followed(old)
+  update_delivery(old, is_late(old))
   if a.state ~= 'retrying' then
-    end_waiting(a.state == 'delivered')
+    if a.state == 'delivered' then
+      raise_accepted()
+    end
+    end_waiting()
     redis.call('ZREM', keys.waiting, a.delivery)
-  elseif not is_followed(old) then
+  elseif not followed then
     raise_waiting()
     wait()
   end
@@ -51,42 +51,31 @@ end
 
 -- Returns the health as a text, and the change of the standing as one, if there is one. Who made it stands in it: whoever
 -- else has a copy of the message makes it at another time.
-local function count_attempt()
-  local kept = redis.call('HMGET', keys.health, unpack(FIELDS_AND_RENEWED))
-  local hour = text(math.floor(now / RENEWED_EVERY))
-  local is_to_renew = kept[#FIELDS_AND_RENEWED] ~= hour
-  if is_to_renew then
-    redis.call('HSET', keys.health, 'renewed', hour)
-    redis.call('PEXPIRE', keys.health, c.health_bound)
-    renew()
-  end
-  if a.count == 'accepted' and is_well(kept) then
-    local succeeded = text(math.max(tonumber(kept[SUCCEEDED] or '') or at, at))
-    redis.call('HSET', keys.health, 'succeeded', succeeded)
-    return text_of_well(succeeded, kept[SKIPPED]), ''
-  end
+local function count_attempt(kept)
   -- Of a webhook that is well nobody asks how many try it.
-  redis.call('ZREM', keys.trials, a.attempt)
+  redis.call('ZREM', base .. 'trials:' .. a.webhook, a.attempt)
   local before = health_of(kept)
   local health = copy_of(before)
+  if before.renewed ~= HOUR then
+    renew()
+    health.renewed = HOUR
+  end
   count(health, a.count, a.delivery, at, now, a.suspension)
   if a.state == 'skipped' then
     health.skipped = math.min(health.skipped + 1, MOST)
   end
-  if a.count ~= '' or a.state == 'skipped' then
-    write_health(keys.health, before, health, c.health_bound)
-  end
+  write_health(keys.health, health, c.health_bound)
   local change = ''
   if differs(before, health) then
     change = cjson.encode({ c.now, texts_of(before), texts_of(health), a.attempt .. ' ' .. a.at })
-    keep_change(keys.standings, 'counted ' .. change, c.changes_limit, c.health_bound)
+    keep_change(base .. 'standings:' .. a.webhook, 'counted ' .. change, c.changes_limit, c.health_bound)
   end
-  return table.concat(texts_of(health), ','), change
+  return told_of(health), change
 end
 
 -- The change that this very record made before, whose answer was lost on its way.
 local function find_change()
-  for _, kept in ipairs(redis.call('LRANGE', keys.standings, 0, -1)) do
+  for _, kept in ipairs(redis.call('LRANGE', base .. 'standings:' .. a.webhook, 0, -1)) do
     local tally = string.match(kept, '^counted (.*)$')
     if tally and cjson.decode(tally)[4] == a.attempt .. ' ' .. a.at then
       return tally
@@ -95,29 +84,47 @@ local function find_change()
   return ''
 end
 
+-- Enters the first attempt of a delivery of which nothing is known, if it was accepted, its webhook is well, and nothing waits
+-- for that. Returns whether it did: nearly all attempts are like that.
+local function enter_first(renewed, waiting)
+  if a.count ~= 'accepted' or a.state ~= 'delivered' or waiting ~= 0 or renewed ~= HOUR
+    or not is_found_by_place(a.at, a.at) then
+    return false
+  end
+  if not redis.call('SET', keys.delivery, a.told, 'PX', c.history_bound, 'NX') then
+    return false
+  end
+  list(a.place, nil, a.state)
+  raise_accepted()
+  return true
+end
+
 -- What may fail, for want of memory, comes before what must not run twice.
-local function record(entry)
-  local health, change = nil, ''
-  local kept = redis.call('MGET', keys.settled, keys.gone)
-  local is_first, is_gone = not verdict_of(kept[1], now), kept[2]
+local function record()
+  local settled, gone, kept = unpack(redis.call('MGET', keys.settled, keys.gone, keys.health))
+  local succeeded, skipped, renewed = well_of(kept)
+  local waiting = count_waiting(keys.waiting, c.now)
+  local health, change, is_first = nil, '', not verdict_of(settled, now)
   if not is_first then
     change = find_change()
   else
-    if not is_gone then
-      enter(entry)
-      health, change = count_attempt()
+    if not gone and enter_first(renewed, waiting) then
+      health = accept_well(keys.health, succeeded, skipped, renewed, at)
+    elseif not gone then
+      enter()
+      health, change = count_attempt(kept)
+      waiting = count_waiting(keys.waiting, c.now)
     end
     redis.call('SET', keys.settled, c.settled_until .. ' ' .. a.verdict, 'PX', c.settled_bound)
   end
-  health = health or table.concat(texts_of(read_health(keys.health)), ',')
-  return is_first and 1 or 0, count_waiting(keys.waiting, c.now), health, change
+  return is_first and 1 or 0, waiting, health or told_of(health_of(kept)), change
 end
 
-local answers, entries = {}, 0
-for place = 5, #ARGV, 3 do
-  turn_to(ARGV[place], ARGV[place + 1])
+local answers, entries, from = {}, 0, 5
+while from <= #ARGV do
+  from = turn_to(from)
   local first = #answers
-  answers[first + 1], answers[first + 2], answers[first + 3], answers[first + 4] = record(ARGV[place + 2])
+  answers[first + 1], answers[first + 2], answers[first + 3], answers[first + 4] = record()
   entries = entries + 1
 end
 finish(entries)
