@@ -26,6 +26,8 @@ use crate::pool::Pool;
 use crate::settle::Settler;
 use crate::under_way::UnderWay;
 
+pub use claim::Silence;
+
 /// How long an attempt may take beyond its own deadline when the deliverer stops, to be recorded and settled. What
 /// is not done then comes back after the restart.
 const SETTLING_TIME: Duration = Duration::from_millis(1_500);
@@ -62,6 +64,8 @@ pub struct Deliverer {
     pub under_way: UnderWay,
     /// Who this is to others who share the store.
     pub holder: Holder,
+    /// Whether the store answers who claims attempts.
+    pub silence: Silence,
 }
 
 /// What a message is worked on with.

@@ -29,7 +29,7 @@ use crate::lane::Lanes;
 use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
-use crate::pull::Deliverer;
+use crate::pull::{Deliverer, Silence};
 use crate::settings::Settings;
 use crate::settle::Settler;
 use crate::transport::names::Names;
@@ -94,6 +94,7 @@ pub fn start(
         chance: Chance::new(rng),
         under_way: UnderWay::default(),
         holder,
+        silence: Silence::default(),
     });
     lifecycle.spawn("deliverer of batches", Arc::clone(&deliverer).pull(settings.fresh, lifecycle.shutdown()));
     lifecycle.spawn("deliverer of retries", Arc::clone(&deliverer).pull(settings.waiting, lifecycle.shutdown()));

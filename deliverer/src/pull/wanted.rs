@@ -13,7 +13,7 @@ use dockbell_proto::webhook::Webhook;
 
 use super::Deliverer;
 use super::way::Way;
-use super::work::{Done, Owed};
+use super::work::{Done, Owed, unless_stopped};
 use crate::lane::Kind;
 use crate::newest::superseded_by;
 
@@ -46,7 +46,9 @@ impl Deliverer {
             }
         }
         let (attempt, maybe_repeated) = (owed.delivery.attempt_id(), owed.maybe_repeated);
-        match self.claim(attempt.clone()).await {
+        let claim = unless_stopped(owed.surroundings, self.claim(attempt.clone()));
+        let Some(claimed) = claim.await else { return Done::Nothing };
+        match claimed {
             Claimed::Ours => {}
             Claimed::Settled(verdict) => {
                 drop(way);

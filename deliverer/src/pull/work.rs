@@ -38,7 +38,7 @@ pub(super) struct Owed<'a> {
     pub(super) maybe_repeated: bool,
     /// Whether it waited before.
     pub(super) kind: Kind,
-    surroundings: &'a Surroundings,
+    pub(super) surroundings: &'a Surroundings,
 }
 
 impl Owed<'_> {
@@ -375,7 +375,7 @@ impl Deliverer {
 }
 
 /// What `work` yields, unless the deliverer is to stop before.
-async fn unless_stopped<T>(surroundings: &Surroundings, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless_stopped<T>(surroundings: &Surroundings, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         () = surroundings.shutdown.requested() => None,

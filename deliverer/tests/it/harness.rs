@@ -21,7 +21,7 @@ use dockbell_deliverer::lane::Lanes;
 use dockbell_deliverer::line::Line;
 use dockbell_deliverer::metrics::Metrics;
 use dockbell_deliverer::operations::Operations;
-use dockbell_deliverer::pull::{Deliverer, Share};
+use dockbell_deliverer::pull::{Deliverer, Share, Silence};
 use dockbell_deliverer::settle::Settler;
 use dockbell_deliverer::transport::names::Names;
 use dockbell_deliverer::transport::{Deadlines, Outside, Transport};
@@ -196,6 +196,7 @@ impl House {
             chance: Chance::new(StdRng::seed_from_u64(7)),
             under_way: UnderWay::default(),
             holder: Holder::from_random(rand::random()),
+            silence: Silence::default(),
         }
     }
 
