@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use dockbell_backends::redis::{RedisConfig, RedisStore};
-use dockbell_backends::store::{Health, Recorded, Store as _};
-use dockbell_proto::health::{Standing, StandingWord};
+use dockbell_backends::store::{Recorded, Store as _};
+use dockbell_proto::health::StandingWord;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::redis::RedisServer;
-use dockbell_testkit::sample;
 use tokio::time::Instant;
 
 use crate::harness::clock;
