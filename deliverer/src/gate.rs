@@ -37,7 +37,7 @@ pub enum Admission {
         /// Why, in words.
         reason: String,
     },
-    /// It waits in the broker for something that is told when it happens, and is looked at at this time.
+    /// It waits in the broker for something that happens at its own pace, and is looked at at this time.
     Await {
         /// When.
         until: Timestamp,

@@ -111,12 +111,17 @@ impl Lane {
     }
 
     /// How long it may take until one gets its turn before whom `waiting` others wait. An attempt may last as long again
-    /// as the oldest one under way has lasted already.
+    /// as the oldest one under way has lasted already, and a lane that nothing made narrow becomes as wide as it is used.
     pub fn expected_wait(&self, waiting: u32) -> Duration {
         let state = self.lock();
         let oldest = state.running.first_key_value().map_or(Duration::ZERO, |((since, _), _)| since.elapsed());
-        let width = u32::try_from(state.width).unwrap_or(u32::MAX).max(1);
-        oldest.saturating_mul(1 + waiting / width)
+        let width = if state.width < FIRST_WIDTH { state.width } else { WIDEST };
+        oldest.saturating_mul(1 + waiting / u32::try_from(width).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// Whether the lane is full, and its oldest attempt has lasted for so long that nobody knows when there will be room.
+    pub fn is_stuck(&self) -> bool {
+        self.lock().is_stuck(Instant::now())
     }
 
     /// Whether a delivery of this kind would get a place, or one in the queue before it.

@@ -1,10 +1,12 @@
 //! Attempts that were made while the store was away: kept in memory, within bounds, until it takes them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dockbell_backends::store::AttemptRecord;
+use dockbell_proto::ids::AttemptId;
 use dockbell_proto::message::Message;
+use dockbell_proto::outcome::Verdict;
 use tokio::sync::Notify;
 
 /// How many are kept.
@@ -24,6 +26,8 @@ pub struct Unrecorded {
 #[derive(Debug, Default)]
 struct Kept {
     records: VecDeque<(AttemptRecord, usize)>,
+    /// The verdicts of them all.
+    verdicts: HashMap<AttemptId, Verdict>,
     bytes: usize,
 }
 
@@ -39,6 +43,7 @@ impl Unrecorded {
                 let has_room = kept.records.is_empty() || (kept.records.len() < RECORDS && kept.bytes + size <= BYTES);
                 if let Some(record) = record.take_if(|_| has_room) {
                     kept.bytes += size;
+                    kept.verdicts.insert(record.delivery.attempt_id(), record.verdict.clone());
                     kept.records.push_back((record, size));
                     self.changed.notify_waiters();
                     return;
@@ -62,10 +67,16 @@ impl Unrecorded {
     /// Forgets the oldest, which is recorded.
     pub fn forget_oldest(&self) {
         let mut kept = self.lock();
-        if let Some((_, size)) = kept.records.pop_front() {
+        if let Some((record, size)) = kept.records.pop_front() {
             kept.bytes -= size;
+            kept.verdicts.remove(&record.delivery.attempt_id());
         }
         self.changed.notify_waiters();
+    }
+
+    /// What followed from an attempt that is kept. Only this process knows that it was made.
+    pub fn verdict(&self, attempt: &AttemptId) -> Option<Verdict> {
+        self.lock().verdicts.get(attempt).cloned()
     }
 
     /// How many are kept.
@@ -127,7 +138,10 @@ mod tests {
         unrecorded.keep(record(1, 0)).await;
         unrecorded.keep(record(2, 0)).await;
         assert_eq!(oldest.await.delivery.ordinal, 1);
+        let first = record(1, 0).delivery.attempt_id();
+        assert_eq!(unrecorded.verdict(&first), Some(Verdict::Delivered));
         unrecorded.forget_oldest();
+        assert_eq!(unrecorded.verdict(&first), None);
         assert_eq!((unrecorded.oldest().await.delivery.ordinal, unrecorded.len()), (2, 1));
         unrecorded.forget_oldest();
         assert!(unrecorded.is_empty());

@@ -7,6 +7,7 @@
 //! a slow server costs one call a second its time.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use crate::store::StoreError;
@@ -25,6 +27,8 @@ use super::trouble::Troubles;
 const TIMEOUTS_ALLOWED: u32 = 3;
 /// How long after that one is enough.
 const PROBATION: Duration = Duration::from_secs(30);
+/// What shows that this process is late: a time-out that is looked at so long after its time.
+const LATE: Duration = Duration::from_millis(20);
 /// How long calls fail at once after time-outs.
 pub(super) const REST: Duration = Duration::from_secs(1);
 /// What an operator can do when the database is not the one that was known.
@@ -114,7 +118,7 @@ impl Link {
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, StoreError> {
         let mut connection = connected.connection.clone();
-        match timeout(self.response, ask(&mut connection)).await {
+        match self.in_time(ask(&mut connection)).await {
             Ok(Ok(answer)) => {
                 connected.timeouts_in_a_row.store(0, Ordering::Relaxed);
                 Ok(answer)
@@ -129,6 +133,15 @@ impl Link {
                 Err(StoreError(why.to_owned()))
             }
         }
+    }
+
+    /// What comes of it in time. If it is this process that is late, because it has too much to do, the answer may be here and
+    /// nobody has looked yet: then it gets more time.
+    async fn in_time<T>(&self, asked: impl Future<Output = T>) -> Result<T, Elapsed> {
+        let (began, mut asked) = (Instant::now(), pin!(asked));
+        let answered = timeout(self.response, asked.as_mut()).await;
+        let late = began.elapsed().saturating_sub(self.response);
+        if answered.is_ok() || late < LATE { answered } else { timeout(late * 4, asked).await }
     }
 
     fn take_note(&self, connected: &Arc<Connected>, harm: Harm, why: &str) {
@@ -255,4 +268,24 @@ fn harm(error: &RedisError) -> Harm {
         )
     );
     if cannot_write || error.is_io_error() || error.is_unrecoverable_error() { Harm::Lost } else { Harm::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join;
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for_longer_by_who_is_late_himself() {
+        let link = Link::new("a server".to_owned(), Duration::from_millis(500), Arc::default());
+        assert!(link.in_time(sleep(Duration::from_millis(400))).await.is_ok());
+        assert!(link.in_time(sleep(Duration::from_millis(600))).await.is_err());
+        // Nobody looked at the time-out before 800 ms were over.
+        let at_once = advance(Duration::from_millis(800));
+        assert!(join(link.in_time(sleep(Duration::from_millis(1_000))), at_once).await.0.is_ok());
+        let at_once = advance(Duration::from_millis(800));
+        assert!(join(link.in_time(sleep(Duration::from_millis(2_100))), at_once).await.0.is_err());
+    }
 }

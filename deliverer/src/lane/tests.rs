@@ -131,8 +131,7 @@ async fn the_oldest_attempt_and_what_waits_tell_how_long_a_lane_makes_wait() {
     tokio::time::advance(Duration::from_secs(3)).await;
     let second = try_enter(&lane, Kind::Fresh).unwrap();
     tokio::time::advance(Duration::from_secs(2)).await;
-    // Of a lane of four.
-    for (waiting, seconds) in [(0, 5), (3, 5), (4, 10), (40, 55)] {
+    for (waiting, seconds) in [(0, 5), (63, 5), (64, 10), (640, 55)] {
         assert_eq!(lane.expected_wait(waiting), Duration::from_secs(seconds), "{waiting}");
     }
     drop(first);

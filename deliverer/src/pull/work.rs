@@ -173,7 +173,11 @@ impl Deliverer {
     }
 
     async fn deliver_in_span(&self, owed: Owed<'_>) -> Done {
-        let _under_way = self.under_way.begin(owed.delivery.attempt_id()).await;
+        let attempt = owed.delivery.attempt_id();
+        let _under_way = self.under_way.begin(attempt.clone()).await;
+        if let Some(verdict) = self.settler.unrecorded.verdict(&attempt) {
+            return Done::unless_waited(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await);
+        }
         if self.may_have_been_made(&owed)
             && !self.is_to_wait(&owed).await
             && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
@@ -277,8 +281,15 @@ impl Deliverer {
     async fn busy(&self, webhook: &Webhook, no_place: NoPlace) -> Admission {
         match no_place {
             NoPlace::Full => {
-                let pause = self.expected_wait(webhook).await;
-                self.put_off(pause, "as many deliveries of the webhook are under way as may be at once")
+                let reason = "as many deliveries of the webhook are under way as may be at once";
+                let wait = self.expected_wait(webhook).await;
+                if self.lanes.of(&webhook.id).is_stuck() {
+                    return self.put_off(wait, reason);
+                }
+                // They come back about as fast as the receiver takes them.
+                let pause = BUSY + wait.saturating_sub(BUSY).mul_f64(self.chance.draw_of_the_moment());
+                let until = later(self.settler.clock.now(), pause);
+                Admission::Await { until, reason: reason.to_owned() }
             }
             NoPlace::Paused(pause) => self.put_off(pause, "the receiver asked to be left alone for a while"),
         }

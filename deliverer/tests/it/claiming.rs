@@ -148,9 +148,14 @@ async fn an_attempt_is_made_without_a_claim_while_the_store_does_not_answer() {
     house.receiver.wait_for(1).await;
     house.wait_until_idle().await;
     store.go_away();
-    house.publish(&sample::batch("f", "team/app", &["1"])).await;
+    let batch = sample::batch("f", "team/app", &["1"]);
+    house.publish(&batch).await;
     house.receiver.wait_for(2).await;
-    store.come_back();
     house.wait_until_idle().await;
+    // Nobody else can tell that it was made.
+    house.publish_again(&batch).await;
+    house.wait_until_idle().await;
+    assert_eq!(house.receiver.requests().len(), 2);
+    store.come_back();
     running.stop().await;
 }
