@@ -11,13 +11,13 @@ use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::pattern::Pattern;
 use dockbell_proto::webhook::Webhook;
 use jiff::Timestamp;
-use moka::future::Cache;
+use quick_cache::sync::Cache;
 
 use crate::remembered::Remembered;
 
 /// How many patterns, webhooks and repositories are remembered each; most are one entry without webhooks
 /// per repository, of about 200 bytes.
-const ENTRIES: u64 = 100_000;
+const ENTRIES: usize = 100_000;
 
 /// Answers which webhooks there are, mostly without asking the store.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Directory {
             by_pattern: Remembered::new(ENTRIES),
             by_id: Remembered::new(ENTRIES),
             health: Remembered::new(ENTRIES),
-            first_seen: Cache::builder().max_capacity(ENTRIES).build(),
+            first_seen: Cache::new(ENTRIES),
         }
     }
 
@@ -46,20 +46,20 @@ impl Directory {
         loop {
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
-                notice = changes.next() => self.doubt(notice.ok_or("the store closed its notices")?).await,
+                notice = changes.next() => self.doubt(&notice.ok_or("the store closed its notices")?),
             }
         }
     }
 
-    async fn doubt(&self, notice: Notice) {
+    fn doubt(&self, notice: &Notice) {
         match notice {
             Notice::Webhook { id, patterns } => {
-                self.by_id.doubt(&id).await;
-                for pattern in &patterns {
-                    self.by_pattern.doubt(pattern).await;
+                self.by_id.doubt(id);
+                for pattern in patterns {
+                    self.by_pattern.doubt(pattern);
                 }
             }
-            Notice::Standing { id } => self.health.doubt(&id).await,
+            Notice::Standing { id } => self.health.doubt(id),
             Notice::Missed => {
                 self.by_id.doubt_all();
                 self.by_pattern.doubt_all();
@@ -78,27 +78,28 @@ impl Directory {
     }
 
     async fn webhooks_on(&self, pattern: &Pattern) -> Result<Arc<[Arc<Webhook>]>, StoreError> {
-        let read = async { Ok(self.store.webhooks_on(pattern).await?.into_iter().map(Arc::new).collect()) };
+        let read = async || Ok(self.store.webhooks_on(pattern).await?.into_iter().map(Arc::new).collect());
         self.by_pattern.get(pattern, read).await
     }
 
     /// The webhook of this id; none if it was removed.
     pub async fn webhook(&self, id: &WebhookId) -> Result<Option<Arc<Webhook>>, StoreError> {
-        let read = async { Ok(self.store.webhook(id).await?.map(Arc::new)) };
+        let read = async || Ok(self.store.webhook(id).await?.map(Arc::new));
         self.by_id.get(id, read).await
     }
 
     /// How a webhook fares. Nothing follows for one of which nothing can be known now: it counts as healthy.
     pub async fn health(&self, id: &WebhookId) -> Arc<Health> {
-        let read = async { Ok(Arc::new(self.store.health(id).await?)) };
+        let read = async || Ok(Arc::new(self.store.health(id).await?));
         self.health.get(id, read).await.unwrap_or_default()
     }
 
     /// Remembers how a webhook fares, as the store has just said. When the last success was matters to nobody who asks here.
-    pub async fn learn(&self, id: &WebhookId, health: Health) {
-        let without_success = |health: &Health| Health { succeeded_at: None, ..health.clone() };
-        let is_as_good = |known: &Arc<Health>, now: &Arc<Health>| without_success(known) == without_success(now);
-        self.health.put_news(id, Arc::new(health), is_as_good).await;
+    pub fn learn(&self, id: &WebhookId, health: Health) {
+        let is_as_good = |known: &Arc<Health>, now: &Arc<Health>| {
+            **known == Health { succeeded_at: known.succeeded_at, ..Health::clone(now) }
+        };
+        self.health.put_news(id, Arc::new(health), is_as_good);
     }
 
     /// When the repository was first seen: at `candidate`, if not before.
@@ -109,11 +110,11 @@ impl Directory {
         candidate: Timestamp,
     ) -> Result<Timestamp, StoreError> {
         let key = (registry.clone(), repository.clone());
-        if let Some(known) = self.first_seen.get(&key).await {
+        if let Some(known) = self.first_seen.get(&key) {
             return Ok(known);
         }
         let seen = self.store.first_seen(registry, repository, candidate).await?;
-        self.first_seen.insert(key, seen).await;
+        self.first_seen.insert(key, seen);
         Ok(seen)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dockbell_backends::store::StoreError;
-use moka::future::Cache;
+use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 /// How long an entry is believed if no notice comes, however it was missed.
@@ -35,6 +35,7 @@ impl<K, V> fmt::Debug for Remembered<K, V> {
 #[derive(Debug, Clone)]
 struct Entry<V> {
     value: V,
+    kept_until: Instant,
     /// None once it is doubted.
     believed_until: Option<Instant>,
     /// The doubts before it was read.
@@ -43,66 +44,65 @@ struct Entry<V> {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Remembered<K, V> {
     /// Remembers up to `entries`.
-    pub fn new(entries: u64) -> Self {
-        Self {
-            entries: Cache::builder().max_capacity(entries).time_to_live(KEPT).build(),
-            doubts: AtomicU64::new(0),
-            all_doubted: AtomicU64::new(0),
-        }
+    pub fn new(entries: usize) -> Self {
+        Self { entries: Cache::new(entries), doubts: AtomicU64::new(0), all_doubted: AtomicU64::new(0) }
     }
 
     /// The value, from memory or as `read` yields it. If that fails, the value as it was last known; the error only
     /// if it never was.
-    pub async fn get(&self, key: &K, read: impl Future<Output = Result<V, StoreError>>) -> Result<V, StoreError> {
-        let known = self.entries.get(key).await;
-        if let Some(value) = known.as_ref().and_then(|entry| self.believed(entry)) {
-            return Ok(value);
+    pub async fn get(&self, key: &K, read: impl AsyncFnOnce() -> Result<V, StoreError>) -> Result<V, StoreError> {
+        match self.peek(key) {
+            Some(value) => Ok(value),
+            // A look into memory is all that most do; who has to ask may take more room.
+            None => Box::pin(self.look_up(key, read)).await,
         }
+    }
+
+    async fn look_up(&self, key: &K, read: impl AsyncFnOnce() -> Result<V, StoreError>) -> Result<V, StoreError> {
         let doubts = self.doubts.load(Ordering::Acquire);
-        match read.await {
+        match read().await {
             Ok(value) => {
-                self.keep(key, value.clone(), BELIEVED, doubts).await;
+                self.keep(key, value.clone(), BELIEVED, doubts);
                 // Whoever was reading the store when a doubt came must not keep what it read.
                 if self.doubts.load(Ordering::Acquire) != doubts {
-                    self.doubt(key).await;
+                    self.doubt(key);
                 }
                 Ok(value)
             }
             Err(error) => {
-                let value = known.ok_or(error)?.value;
-                self.keep(key, value.clone(), UNANSWERED, doubts).await;
+                let value = self.entry(key).ok_or(error)?.value;
+                self.keep(key, value.clone(), UNANSWERED, doubts);
                 Ok(value)
             }
         }
     }
 
     /// The value as it is believed to be, without a question.
-    pub async fn peek(&self, key: &K) -> Option<V> {
-        let known = self.entries.get(key).await?;
-        self.believed(&known)
+    pub fn peek(&self, key: &K) -> Option<V> {
+        self.believed(&self.entry(key)?)
     }
 
     /// Remembers a value that came along with something else.
-    pub async fn put(&self, key: &K, value: V) {
-        self.keep(key, value, BELIEVED, self.doubts.load(Ordering::Acquire)).await;
+    pub fn put(&self, key: &K, value: V) {
+        self.keep(key, value, BELIEVED, self.doubts.load(Ordering::Acquire));
     }
 
     /// The same, unless what is remembered is as good: then it is left alone, for half of the time for which it is believed.
-    pub async fn put_news(&self, key: &K, value: V, is_as_good: impl FnOnce(&V, &V) -> bool) {
-        if let Some(known) = self.entries.get(key).await
+    pub fn put_news(&self, key: &K, value: V, is_as_good: impl FnOnce(&V, &V) -> bool) {
+        if let Some(known) = self.entry(key)
             && known.believed_until.is_some_and(|until| until > Instant::now() + BELIEVED / 2)
             && self.believed(&known).is_some_and(|known| is_as_good(&known, &value))
         {
             return;
         }
-        self.put(key, value).await;
+        self.put(key, value);
     }
 
     /// Looks the value up again at its next use.
-    pub async fn doubt(&self, key: &K) {
+    pub fn doubt(&self, key: &K) {
         self.doubts.fetch_add(1, Ordering::AcqRel);
-        if let Some(entry) = self.entries.get(key).await {
-            self.entries.insert(key.clone(), Entry { believed_until: None, ..entry }).await;
+        if let Some(entry) = self.entries.get(key) {
+            self.entries.insert(key.clone(), Entry { believed_until: None, ..entry });
         }
     }
 
@@ -112,37 +112,40 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Clone + Send + Sync + 'sta
         self.all_doubted.fetch_max(doubts, Ordering::AcqRel);
     }
 
+    fn entry(&self, key: &K) -> Option<Entry<V>> {
+        self.entries.get(key).filter(|entry| Instant::now() < entry.kept_until)
+    }
+
     fn believed(&self, entry: &Entry<V>) -> Option<V> {
         let is_doubted = entry.doubts < self.all_doubted.load(Ordering::Acquire);
         let is_believed = entry.believed_until.is_some_and(|until| Instant::now() < until);
         (is_believed && !is_doubted).then(|| entry.value.clone())
     }
 
-    async fn keep(&self, key: &K, value: V, span: Duration, doubts: u64) {
-        let believed_until = Some(Instant::now() + span);
-        self.entries.insert(key.clone(), Entry { value, believed_until, doubts }).await;
+    fn keep(&self, key: &K, value: V, span: Duration, doubts: u64) {
+        let now = Instant::now();
+        let entry = Entry { value, kept_until: now + KEPT, believed_until: Some(now + span), doubts };
+        self.entries.insert(key.clone(), entry);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::ready;
-
     use super::*;
 
     async fn read(remembered: &Remembered<u8, u8>, answer: Option<u8>) -> Option<u8> {
         let answer = answer.ok_or_else(|| StoreError("away".to_owned()));
-        remembered.get(&1, ready(answer)).await.ok()
+        remembered.get(&1, async || answer).await.ok()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_value_is_believed_for_a_minute_or_until_it_is_doubted() {
         let remembered = Remembered::new(10);
         assert_eq!(read(&remembered, Some(1)).await, Some(1));
-        assert_eq!((read(&remembered, Some(2)).await, remembered.peek(&1).await), (Some(1), Some(1)));
+        assert_eq!((read(&remembered, Some(2)).await, remembered.peek(&1)), (Some(1), Some(1)));
         tokio::time::advance(BELIEVED).await;
-        assert_eq!((remembered.peek(&1).await, read(&remembered, Some(2)).await), (None, Some(2)));
-        remembered.doubt(&1).await;
+        assert_eq!((remembered.peek(&1), read(&remembered, Some(2)).await), (None, Some(2)));
+        remembered.doubt(&1);
         assert_eq!(read(&remembered, Some(3)).await, Some(3));
         remembered.doubt_all();
         assert_eq!(read(&remembered, Some(4)).await, Some(4));
@@ -152,16 +155,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_as_good_as_known_is_not_put_until_half_of_the_time_is_over() {
         let remembered = Remembered::new(10);
-        let put = async |value, is_as_good: bool| {
-            remembered.put_news(&1, value, |_, _| is_as_good).await;
-            remembered.peek(&1).await
+        let put = |value, is_as_good: bool| {
+            remembered.put_news(&1, value, |_, _| is_as_good);
+            remembered.peek(&1)
         };
-        assert_eq!(put(1, true).await, Some(1));
-        assert_eq!((put(2, true).await, put(3, false).await), (Some(1), Some(3)));
+        assert_eq!(put(1, true), Some(1));
+        assert_eq!((put(2, true), put(3, false)), (Some(1), Some(3)));
         tokio::time::advance(BELIEVED / 2).await;
-        assert_eq!(put(4, true).await, Some(4));
-        remembered.doubt(&1).await;
-        assert_eq!(put(5, true).await, Some(5));
+        assert_eq!(put(4, true), Some(4));
+        remembered.doubt(&1);
+        assert_eq!(put(5, true), Some(5));
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,17 +182,17 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_while_a_doubt_came_is_doubted() {
         let remembered = Remembered::new(10);
-        let slow = async {
-            remembered.doubt(&1).await;
+        let slow = async || {
+            remembered.doubt(&1);
             Ok(1)
         };
         assert_eq!(remembered.get(&1, slow).await, Ok(1));
-        assert_eq!(remembered.peek(&1).await, None);
-        let slow = async {
+        assert_eq!(remembered.peek(&1), None);
+        let slow = async || {
             remembered.doubt_all();
             Ok(1)
         };
         assert_eq!(remembered.get(&1, slow).await, Ok(1));
-        assert_eq!(remembered.peek(&1).await, None);
+        assert_eq!(remembered.peek(&1), None);
     }
 }

@@ -73,7 +73,7 @@ impl Settler {
         let recording = self.store.record(&record);
         let recorded = match &record.verdict {
             Verdict::Delivered => recording.await,
-            _ => self.line.pass(recording).await,
+            _ => Box::pin(self.line.pass(recording)).await,
         };
         match recorded {
             Ok(recorded) => {
@@ -83,7 +83,7 @@ impl Settler {
             }
             Err(error) => {
                 self.told("record", &error, Duration::ZERO);
-                self.unrecorded.keep(record).await;
+                Box::pin(self.unrecorded.keep(record)).await;
                 self.metrics.unrecorded(1);
                 true
             }
@@ -127,16 +127,16 @@ impl Settler {
     async fn follow_up(&self, record: &AttemptRecord, recorded: Recorded) {
         let id = &record.delivery.webhook;
         let health = recorded.health.clone();
-        self.directory.learn(id, recorded.health).await;
+        self.directory.learn(id, recorded.health);
         if let Some(change) = &recorded.change {
-            self.tell(id, change).await;
+            Box::pin(self.tell(id, change)).await;
         }
         if record.verdict == Verdict::Delivered {
-            self.keep_told(record).await;
+            Box::pin(self.keep_told(record)).await;
         }
         let gone = disables(&record.outcome);
         if recorded.is_first && (gone.is_some() || health.failing_since.is_some()) {
-            self.disable_if_due(record, &health, gone).await;
+            Box::pin(self.disable_if_due(record, &health, gone)).await;
         }
     }
 
@@ -202,8 +202,8 @@ impl Settler {
     /// [`Settler::wait`] does.
     pub async fn carry_out(&self, delivery: &Delivery, verdict: &Verdict, is_repeated: bool) -> Option<Delivery> {
         match verdict {
-            Verdict::Retry { at } => return self.wait(delivery.retried(*at), *at, is_repeated).await,
-            Verdict::Dead { reason } => self.bury(delivery, reason).await,
+            Verdict::Retry { at } => return Box::pin(self.wait(delivery.retried(*at), *at, is_repeated)).await,
+            Verdict::Dead { reason } => Box::pin(self.bury(delivery, reason)).await,
             Verdict::Delivered
             | Verdict::Superseded { .. }
             | Verdict::Unchanged
@@ -219,7 +219,7 @@ impl Settler {
         match self.line.pass(self.store.park(parking)).await {
             Ok(parked) => {
                 if let Parked::Waits(health) | Parked::Full(health) = &parked {
-                    self.directory.learn(&parking.delivery.webhook, health.clone()).await;
+                    self.directory.learn(&parking.delivery.webhook, health.clone());
                 }
                 Some(parked)
             }

@@ -1,6 +1,6 @@
 //! Attempts of which another process may have a copy: one of them makes it.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,9 +65,12 @@ impl Deliverer {
     }
 
     /// What `work` yields, which the claim of `attempt` outlasts.
-    pub(super) async fn while_claimed<T>(&self, attempt: AttemptId, work: impl Future<Output = T>) -> T {
+    pub(super) async fn while_claimed<T>(
+        &self,
+        attempt: AttemptId,
+        mut work: Pin<&mut (dyn Future<Output = T> + Send)>,
+    ) -> T {
         let Some(claims) = self.settler.store.claims() else { return work.await };
-        let mut work = pin!(work);
         let mut ticks = interval_at(Instant::now() + RENEWED_EVERY, RENEWED_EVERY);
         loop {
             tokio::select! {

@@ -1,5 +1,6 @@
 //! From the attempt to what is recorded and told of it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use dockbell_backends::bus::Queue;
@@ -36,9 +37,10 @@ impl Deliverer {
             http.response.status_code = tracing::field::Empty
         );
         let prepare = || self.attempter.attempt(webhook, &delivery, way.target.clone());
-        let attempt = self.settler.until_done("prepare an attempt", prepare);
-        let attempt = begun("attempt begun", attempt);
-        let mut exchange = tracing::Instrument::instrument(attempt, span.clone()).await;
+        let mut exchange = {
+            let attempt = pin!(self.settler.until_done("prepare an attempt", prepare));
+            tracing::Instrument::instrument(begun("attempt begun", attempt), span.clone()).await
+        };
         reach("answer read");
         way.lane.learn(&exchange.outcome);
         exchange.outcome = self.attributed(&way.host, exchange.outcome);
@@ -79,7 +81,10 @@ impl Deliverer {
         let (now, chance) = (self.settler.clock.now(), self.chance.draw());
         let schedule = self.settler.policy_of(webhook).schedule;
         let verdict = judge(&schedule, &exchange.outcome, delivery.ordinal, (now, chance));
-        let verdict = self.with_room(webhook, &delivery, verdict).await;
+        let verdict = match verdict {
+            Verdict::Retry { .. } => Box::pin(self.with_room(webhook, &delivery, verdict)).await,
+            verdict => verdict,
+        };
         self.recorded(webhook, delivery, (at, verdict), exchange)
     }
 
@@ -163,7 +168,7 @@ impl Deliverer {
         // It is recorded, so the answer matters: it may be a retry, of which nothing but this message is left.
         let attempts = [delivery.attempt_id()];
         let settled = || self.settler.store.settled(&attempts);
-        let verdicts = self.settler.until_done("look up earlier attempts", settled).await;
+        let verdicts = Box::pin(self.settler.until_done("look up earlier attempts", settled)).await;
         let verdict = verdicts.into_iter().next().flatten().unwrap_or(verdict);
         self.settler.carry_out(&delivery, &verdict, true).await
     }

@@ -1,5 +1,6 @@
 //! Whether a delivery whose turn has come is still wanted.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use dockbell_backends::store::News;
@@ -36,27 +37,31 @@ impl Deliverer {
             Turn::Wanted => {}
             Turn::Unwanted(end) => {
                 drop(way);
-                return Done::unless_waited(self.end(webhook, owed, end).await);
+                return Done::unless_waited(Box::pin(self.end(webhook, owed, end)).await);
             }
             Turn::Unknown => {
                 drop(way);
                 let until = later(self.settler.clock.now(), UNANSWERED);
                 let reason = "the store does not say what the receiver was told".to_owned();
-                return Done::unless_waited(self.park(webhook, owed, until, reason).await);
+                return Done::unless_waited(Box::pin(self.park(webhook, owed, until, reason)).await);
             }
         }
         let (attempt, maybe_repeated) = (owed.delivery.attempt_id(), owed.maybe_repeated);
-        let claim = unless_stopped(owed.surroundings, self.claim(attempt.clone()));
-        let Some(claimed) = claim.await else { return Done::Nothing };
+        let claim = pin!(self.claim(attempt.clone()));
+        let Some(claimed) = unless_stopped(owed.surroundings, claim).await else { return Done::Nothing };
         match claimed {
             Claimed::Ours => {}
             Claimed::Settled(verdict) => {
                 drop(way);
-                return Done::unless_waited(self.repeat(&owed.delivery, maybe_repeated, &verdict).await);
+                return Done::unless_waited(Box::pin(self.repeat(&owed.delivery, maybe_repeated, &verdict)).await);
             }
             Claimed::Held => return Done::Held(owed.delivery),
         }
-        let record = self.while_claimed(attempt, self.attempt(webhook, owed.delivery, &way)).await;
+        let record = {
+            // Where it is, because what is handed on by value is kept twice.
+            let attempting = pin!(self.attempt(webhook, owed.delivery, &way));
+            self.while_claimed(attempt, attempting).await
+        };
         // The way ends with the attempt: what follows may have to wait for a backend.
         drop(way);
         Done::unless_waited(self.settle(record, maybe_repeated).await)
@@ -68,7 +73,7 @@ impl Deliverer {
         let may_be_old = owed.kind == Kind::Waited || owed.maybe_repeated;
         if may_be_old
             && owed.delivery.request == 0
-            && let Some(by) = self.superseded_by(&owed.delivery).await
+            && let Some(by) = Box::pin(self.superseded_by(&owed.delivery)).await
         {
             return Turn::Unwanted(superseded(by));
         }

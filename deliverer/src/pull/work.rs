@@ -1,5 +1,6 @@
 //! The work that a message asks for: the attempts it owes, and what follows from them.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,26 +107,38 @@ impl Deliverer {
     /// Makes the first attempt of everything that a batch owes. Says whether all of it is done.
     async fn deliver_batch(&self, batch: &Arc<Batch>, maybe_repeated: bool, surroundings: &Surroundings) -> bool {
         let directory = &self.attempter.directory;
-        let look_up = self.settler.until_done("look up webhooks", || directory.webhooks_for(&batch.repository));
-        let Some(webhooks) = unless_stopped(surroundings, look_up).await else { return false };
+        let found = {
+            let look_up = || directory.webhooks_for(&batch.repository);
+            let look_up = pin!(self.settler.until_done("look up webhooks", look_up));
+            unless_stopped(surroundings, look_up).await
+        };
+        let Some(webhooks) = found else { return false };
         let deliveries = route(batch, &webhooks);
         tracing::debug!(repository = %batch.repository, deliveries = deliveries.len(), "a batch was routed");
         let kind = surroundings.kind();
-        let deliver = async |(webhook, delivery): (Arc<Webhook>, Delivery)| {
-            self.deliver(&webhook, Owed { delivery, maybe_repeated, kind, surroundings }).await
-        };
         // Most batches owe one delivery.
         match <[_; 1]>::try_from(deliveries) {
-            Ok([only]) => deliver(only).await,
-            Err(deliveries) => join_all(deliveries.into_iter().map(deliver)).await.into_iter().all(|is_done| is_done),
+            Ok([(webhook, delivery)]) => {
+                self.deliver(&webhook, Owed { delivery, maybe_repeated, kind, surroundings }).await
+            }
+            Err(deliveries) => {
+                let deliver = async |(webhook, delivery): (Arc<Webhook>, Delivery)| {
+                    self.deliver(&webhook, Owed { delivery, maybe_repeated, kind, surroundings }).await
+                };
+                let all = Box::pin(join_all(deliveries.into_iter().map(deliver)));
+                all.await.into_iter().all(|is_done| is_done)
+            }
         }
     }
 
     /// Makes the next attempt of a delivery that was waiting. That its time has come is for the bus to know, which
     /// measures the wait: the wall clock may have been set meanwhile.
     async fn deliver_waiting(&self, owed: Owed<'_>) -> bool {
-        let look_up = self.current(&owed.delivery);
-        let Some(found) = unless_stopped(owed.surroundings, look_up).await else { return false };
+        let found = {
+            let look_up = pin!(self.current(&owed.delivery));
+            unless_stopped(owed.surroundings, look_up).await
+        };
+        let Some(found) = found else { return false };
         let Some(webhook) = found else {
             self.drop_unaddressed(&owed.delivery);
             return true;
@@ -176,13 +189,13 @@ impl Deliverer {
         let attempt = owed.delivery.attempt_id();
         let _under_way = self.under_way.begin(attempt.clone()).await;
         if let Some(verdict) = self.settler.unrecorded.verdict(&attempt) {
-            return Done::unless_waited(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await);
+            return Done::unless_waited(Box::pin(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict)).await);
         }
         if self.may_have_been_made(&owed)
             && !self.is_to_wait(&owed).await
-            && let Some(verdict) = self.earlier_verdict(&owed.delivery).await
+            && let Some(verdict) = Box::pin(self.earlier_verdict(&owed.delivery)).await
         {
-            return Done::unless_waited(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict).await);
+            return Done::unless_waited(Box::pin(self.repeat(&owed.delivery, owed.maybe_repeated, &verdict)).await);
         }
         self.see_through(owed).await
     }
@@ -225,11 +238,16 @@ impl Deliverer {
         if !matches!(admission, Admission::Attempt | Admission::Try) {
             return Box::pin(self.turn_away(&webhook, owed, admission, "standing")).await;
         }
-        if let Some(admission) = Box::pin(self.held_by_chain(&webhook, &owed.delivery)).await {
+        if is_held(&webhook, &owed.delivery)
+            && let Some(admission) = Box::pin(self.held_by_chain(&webhook, &owed.delivery)).await
+        {
             let owed = owed.awaiting(self.settler.clock.now());
             return Box::pin(self.turn_away(&webhook, owed, admission, "chain")).await;
         }
-        let found = unless_stopped(owed.surroundings, self.way_at_once(&webhook, owed.surroundings)).await;
+        let found = {
+            let way = pin!(self.way_at_once(&webhook, owed.surroundings));
+            unless_stopped(owed.surroundings, way).await
+        };
         let (way, has_waited) = match found {
             Some((Ok(way), has_waited)) => (way, has_waited),
             Some((Err(no_place), _)) => {
