@@ -62,7 +62,9 @@ async fn a_retry_is_not_sent_after_a_later_change_was_accepted() {
     house.publish(&push(1, &["1"])).await;
     house.history(&older.id).await;
     house.publish(&push(2, &["1"])).await;
-    house.history(&later.id).await;
+    // At first it waits, because the attempt before it failed.
+    let delivered = async || (house.history(&later.id).await.state == DeliveryState::Delivered).then_some(());
+    wait::until("the later one to be delivered", delivered).await;
     house.publish_waiting(&older.retried(house.clock.now())).await;
     let is_over = async || Some(house.history(&older.id).await).filter(|record| record.attempts.len() == 2);
     let record = wait::until("the retry to be judged", is_over).await;
