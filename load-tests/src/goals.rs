@@ -78,12 +78,12 @@ impl Figures {
 
     /// For people.
     pub(crate) fn table(&self) -> String {
-        let mut table = format!("{:<64}{:>10} {:<6}{:>9}\n", "figure", "median", "", "goal");
+        let mut table = format!("{:<72}{:>10} {:<6}{:>9}\n", "figure", "median", "", "goal");
         for figure in &self.0 {
             let Figure { name, unit, goal, .. } = figure;
             let verdict = if figure.is_met() { "" } else { "  MISSED" };
             // Writing to a string cannot fail.
-            writeln!(table, "{name:<64}{:>10} {unit:<6}{:>9}{verdict}", shown(figure.value()), goal.text()).ok();
+            writeln!(table, "{name:<72}{:>10} {unit:<6}{:>9}{verdict}", shown(figure.value()), goal.text()).ok();
         }
         table
     }
