@@ -5,8 +5,7 @@ local base, c = ARGV[3], cjson.decode(ARGV[4])
 local now = tonumber(c.now)
 local history, history_until, history_swept = base .. 'history', base .. 'history-until', base .. 'history-swept'
 
--- What is listed so long before it expires, or later, is found when it has expired by the place that it has in the
--- history: a day in microseconds.
+-- What is listed at least so long before it expires is found by its place in the history when it has: a day in microseconds.
 local FOUND_BY_PLACE = 24 * 60 * 60 * 1000000
 
 -- What is being entered: which attempt of which delivery, when it happened, the delivery as it is kept if nothing was known
@@ -33,7 +32,7 @@ local function turn_to(from)
   return next
 end
 
--- Whether it is listed, while it is known to have expired, by the place where it is in the history.
+-- Whether what was first and last attempted at these times is found by its place in the history when it has expired.
 local function is_found_by_place(first, last)
   return first == last and tonumber(first) > tonumber(c.history_until) + FOUND_BY_PLACE
 end
@@ -60,8 +59,7 @@ local function find_delivery()
   return kept and parse(kept)
 end
 
--- The attempts of the old and those of the new, of which the oldest are forgotten once they are too many. The sign of an attempt
--- orders it.
+-- The attempts of the old and the one of the new, of which the oldest are forgotten once they are too many.
 local function join_attempts(old, new)
   local attempts = {}
   for _, attempt in ipairs(old) do
