@@ -2,6 +2,7 @@
 
 mod chain;
 mod claim;
+mod instead;
 mod verdict;
 mod wanted;
 mod way;
