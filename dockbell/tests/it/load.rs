@@ -26,7 +26,7 @@ const ONCE: u64 = 5;
 /// The pause before an envelope that was not accepted is reported again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// How long what is left may take: two restarts of a broker leave connections to come back.
-const DEADLINE: Duration = Duration::from_mins(3);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Reporters and what they know.
 pub(crate) struct Load {
