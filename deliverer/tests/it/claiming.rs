@@ -117,17 +117,22 @@ async fn who_waits_for_another_deliverer_stops_at_once() {
     assert_eq!(house.receiver.requests().len(), 1);
 }
 
-/// A busy store is no reason to make an attempt that somebody else may be making.
-#[tokio::test]
-async fn a_store_that_is_silent_for_a_moment_is_asked_again_before_an_attempt_is_made() {
-    let house = House::open().await;
+/// One delivery, by which the webhook is known, and then the store is away.
+async fn lose_after_one(house: &House, store: &Watched) {
     house.webhook(1, Format::Dockerhub, "/").await;
-    let store = Watched::shared(&house.embedded);
-    let running = house.run_on(store.clone(), alone());
     house.publish(&sample::batch("e", "team/app", &["1"])).await;
     house.receiver.wait_for(1).await;
     house.wait_until_idle().await;
     store.go_away();
+}
+
+/// A busy store is no reason to make an attempt that somebody else may be making.
+#[tokio::test]
+async fn a_store_that_is_silent_for_a_moment_is_asked_again_before_an_attempt_is_made() {
+    let house = House::open().await;
+    let store = Watched::shared(&house.embedded);
+    let running = house.run_on(store.clone(), alone());
+    lose_after_one(&house, &store).await;
     house.publish(&sample::batch("f", "team/app", &["1"])).await;
     store.asked_while_away(3).await;
     assert_eq!(house.receiver.requests().len(), 1);
@@ -141,13 +146,9 @@ async fn a_store_that_is_silent_for_a_moment_is_asked_again_before_an_attempt_is
 #[tokio::test]
 async fn an_attempt_is_made_without_a_claim_while_the_store_does_not_answer() {
     let house = House::open().await;
-    house.webhook(1, Format::Dockerhub, "/").await;
     let store = Watched::shared(&house.embedded);
     let running = house.run_on(store.clone(), alone());
-    house.publish(&sample::batch("e", "team/app", &["1"])).await;
-    house.receiver.wait_for(1).await;
-    house.wait_until_idle().await;
-    store.go_away();
+    lose_after_one(&house, &store).await;
     let batch = sample::batch("f", "team/app", &["1"]);
     house.publish(&batch).await;
     house.receiver.wait_for(2).await;
