@@ -37,8 +37,10 @@ const REPOSITORIES: u64 = 8;
 const TAGGED: &str = "load/app-0";
 /// Until what is left over from the last kill is done.
 const ROUNDS: usize = 10;
-/// Less than a wait takes to fail, to tell what was waited for.
-const DEADLINE: Duration = Duration::from_secs(50);
+/// How long what is left may take: what was refused comes back over some seconds, and machines are slow at times.
+const DEADLINE: Duration = Duration::from_mins(3);
+/// How often it is looked whether all is here.
+const LOOKED_EVERY: Duration = Duration::from_millis(100);
 
 /// What the reporters know.
 #[derive(Default)]
@@ -119,13 +121,15 @@ async fn nothing_accepted_is_lost_in_two_hundred_kills_under_load() {
     let seed = SystemClock.now().as_microsecond().unsigned_abs();
     eprintln!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    // A refusal hits whatever comes next, so that hardly one delivery meets more than a few.
+    // A refusal hits whatever comes next, so that hardly one delivery meets more than a few. Where few attempts are made
+    // between two kills, refusals may be all that a webhook answers for a minute: it is not to be suspended for that.
     let pauses = ["100ms"; PAUSES].join(",");
     // Windows that close often, so that kills find work in every place.
     let home = Home::new()
         .with("DOCKBELL_WINDOW_QUIET", "20ms")
         .with("DOCKBELL_WINDOW_MAX_WAIT", "100ms")
-        .with("DOCKBELL_DELIVERY_SCHEDULE", &pauses);
+        .with("DOCKBELL_DELIVERY_SCHEDULE", &pauses)
+        .with("DOCKBELL_POLICY_SUSPEND_FAILURES", "1000000");
     let receiver = Receiver::start().await;
     receiver.answer_always(Answer::Late(ANSWERED_AFTER, 200));
     let mut dockbell = home.up().await;
@@ -136,13 +140,26 @@ async fn nothing_accepted_is_lost_in_two_hundred_kills_under_load() {
     for _ in 0..REPORTERS {
         reporting.spawn(Arc::clone(&reports).report(caller.clone()));
     }
-    for _ in 0..KILLS {
-        // So that deliveries wait for their next attempt when a kill comes.
-        receiver.answer_at("/dockerhub", vec![REFUSED]);
+    let (mut seen, mut refusals) = (0, 0);
+    for kill in 0..KILLS {
+        // So that deliveries wait for their next attempt when a kill comes. None is refused for long: whatever comes next
+        // meets what is left of the script.
+        if refusals == 0 {
+            receiver.answer_at("/dockerhub", vec![REFUSED]);
+            refusals = 1;
+        }
+        // Some die as they start. Others have begun to deliver, however long that takes.
+        if kill % 2 == 0 {
+            let delivers = async || (!receiver.requests_from(seen).is_empty()).then_some(());
+            wait::until("a delivery of this life", delivers).await;
+        }
         sleep(Duration::from_millis(rng.random_range(0..LIFE_MS))).await;
         dockbell.kill().await;
         dockbell = home.up().await;
         callers.send_replace(dockbell.caller.clone());
+        let arrived = receiver.requests_from(seen);
+        seen += arrived.len();
+        refusals -= arrived.iter().filter(|request| request.answer == REFUSED).count();
     }
     reports.is_over.store(true, Ordering::Relaxed);
     while let Some(ended) = reporting.join_next().await {
@@ -159,12 +176,17 @@ async fn nothing_accepted_is_lost_in_two_hundred_kills_under_load() {
         sightings.1.read(&receiver, |request| tag_sighting(request, &dockerhub));
         (judge(&ledgers.batch, &sightings.0, &terms(hits)), judge(&ledgers.dockerhub, &sightings.1, &terms(Vec::new())))
     };
-    let all_here = async || {
+    let is_all_here = || {
         let (batches, tags) = judged(Vec::new());
-        (batches.is_complete() && tags.is_complete()).then_some(())
+        batches.is_complete() && tags.is_complete()
+    };
+    let all_here = async {
+        while !is_all_here() {
+            sleep(LOOKED_EVERY).await;
+        }
     };
     // What is missing then is for the judge to say.
-    timeout(DEADLINE, wait::until("everything that was accepted", all_here)).await.ok();
+    timeout(DEADLINE, all_here).await.ok();
     let repeated = judged(Vec::new()).0.count("repeated");
     let hits = vec![
         Hit { name: "accepted events", times: ledgers.batch.accepted(), least: KILLS },
