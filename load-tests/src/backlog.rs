@@ -14,6 +14,7 @@ use dockbell_proto::message::Message;
 use dockbell_proto::names::Registry;
 use dockbell_proto::secret::Secret;
 use dockbell_testkit::sample;
+use futures_util::future::join_all;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::task::JoinSet;
@@ -39,7 +40,7 @@ pub(crate) async fn publish(
     let webhook: WebhookId = serde_json::from_value(webhook.into())?;
     let (repository, run) = (repository.to_owned(), run.to_owned());
     let message = move |event| delivery(&webhook, &repository, &sink::tag(event, &run));
-    publish_all((url, NonZeroU16::MIN), Queue::Redeliveries, count, message).await
+    publish_all((url, NonZeroU16::MIN), Queue::Redeliveries, (count, 1), message).await
 }
 
 /// Publishes `count` batches, which `batch` makes.
@@ -48,7 +49,7 @@ pub(crate) async fn publish_batches(
     count: usize,
     batch: impl Fn(usize) -> Outgoing + Send + Sync + 'static,
 ) -> Result<(), BoxError> {
-    publish_all(place, Queue::Deliveries, count, batch).await
+    publish_all(place, Queue::Deliveries, (count, 1), batch).await
 }
 
 /// The registry of all that is published.
@@ -82,7 +83,7 @@ pub(crate) async fn publish_events(
 ) -> Result<(), BoxError> {
     let run = run.to_owned();
     let message = move |number: usize| event(&sink::tag(number, &run), &flood::name(number / together % repositories));
-    publish_all((url, NonZeroU16::MIN), Queue::Events, count, message).await
+    publish_all((url, NonZeroU16::MIN), Queue::Events, (count, together), message).await
 }
 
 /// An event of this tag, as it is published.
@@ -112,19 +113,22 @@ pub(crate) fn connect(url: &str, shards: NonZeroU16) -> Result<Arc<Amqp>, BoxErr
 }
 
 /// Publishes them roughly in their order.
+/// Publishes messages of all numbers below `count`; each `together` of them stand next to each other on the queue.
 async fn publish_all(
     (url, shards): (&str, NonZeroU16),
     queue: Queue,
-    count: usize,
+    (count, together): (usize, usize),
     message: impl Fn(usize) -> Outgoing + Send + Sync + 'static,
 ) -> Result<(), BoxError> {
     let (bus, message) = (connect(url, shards)?, Arc::new(message));
     let mut publishing = JoinSet::new();
-    for first in 0..PUBLISHERS {
+    let publishers = PUBLISHERS.div_ceil(together);
+    for first in 0..publishers {
         let (bus, message) = (Arc::clone(&bus), Arc::clone(&message));
         publishing.spawn(async move {
-            for event in (first..count).step_by(PUBLISHERS) {
-                until_published(&bus, queue, message(event)).await;
+            for group in (0..count).step_by(together).skip(first).step_by(publishers) {
+                let numbers = group..count.min(group + together);
+                join_all(numbers.map(|number| until_published(&bus, queue, message(number)))).await;
             }
         });
     }

@@ -1,7 +1,9 @@
 //! The same work without what makes it reliable, as processes of their own: what ours is measured against.
 
 use std::collections::BTreeSet;
+use std::mem::take;
 use std::num::NonZeroU16;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use dockbell_chassis::lifecycle::BoxError;
 use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _, MaybeDone, maybe_done, poll_immediate};
 use http::header::CONTENT_TYPE;
 use http::{Request, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -24,6 +27,9 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+/// A publish that is being written.
+type Writing = MaybeDone<BoxFuture<'static, lapin::Result<PublisherConfirm>>>;
+
 const PERSISTENT: u8 = 2;
 /// For how long settled messages are gathered before one acknowledgement settles all of them.
 const GATHERED_FOR: Duration = Duration::from_millis(1);
@@ -35,7 +41,7 @@ const UNCONFIRMED: usize = 512;
 pub(crate) enum Naked {
     /// Consumes, POSTs each body as it is, and acknowledges
     Deliverer(NakedDeliverer),
-    /// Consumes, publishes a body for every so many, and acknowledges
+    /// Consumes, publishes the bodies of every so many as one, and acknowledges
     Producer(NakedProducer),
 }
 
@@ -139,10 +145,11 @@ impl NakedProducer {
         working.spawn(acknowledge(channel, settled));
         let publishing = connection.create_channel().await?;
         publishing.confirm_select(ConfirmSelectOptions::default()).await?;
-        let (sender, mut confirmations) = mpsc::channel::<(PublisherConfirm, Vec<u64>)>(UNCONFIRMED);
+        let (sender, mut confirmations) = mpsc::channel::<(Writing, Vec<u64>)>(UNCONFIRMED);
         working.spawn(async move {
-            while let Some((confirmation, tags)) = confirmations.recv().await {
-                confirmation.await?;
+            while let Some((mut writing, tags)) = confirmations.recv().await {
+                (&mut writing).await;
+                Pin::new(&mut writing).take_output().ok_or("a publish is awaited once")??.await?;
                 for tag in tags {
                     done.send(tag).await?;
                 }
@@ -150,16 +157,20 @@ impl NakedProducer {
             Ok(())
         });
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-        let mut tags = Vec::new();
+        let (mut tags, mut body) = (Vec::new(), Vec::new());
         while let Some(message) = consumer.next().await {
             let message = message?;
             tags.push(message.delivery_tag);
+            body.extend_from_slice(&message.data);
             if tags.len() == self.every {
                 let (exchange, key) = (self.exchange.as_str().into(), self.key.as_str().into());
                 let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-                let published =
-                    publishing.basic_publish(exchange, key, options, &message.data, properties.clone()).await?;
-                sender.send((published, std::mem::take(&mut tags))).await?;
+                let (publishing, body, properties) = (publishing.clone(), take(&mut body), properties.clone());
+                let publish = async move { publishing.basic_publish(exchange, key, options, &body, properties).await };
+                let mut writing = maybe_done(publish.boxed());
+                // Its writing begins here, and does not wait for those before it.
+                poll_immediate(&mut writing).await;
+                sender.send((writing, take(&mut tags))).await.map_err(|_| "nobody waits for confirmations")?;
             }
             while let Some(ended) = working.try_join_next() {
                 ended??;

@@ -1,6 +1,7 @@
 //! A producer that empties a queue, beside one that only consumes, counts, publishes and acknowledges.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dockbell_chassis::lifecycle::BoxError;
 use futures_util::StreamExt as _;
@@ -58,10 +59,11 @@ pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Resul
                 let load = Load { events, repositories, together };
                 let measured =
                     if is_ours { ours(ground, &name, load).await? } else { naked(ground, &name, load).await? };
-                results.draw(kind, &name, &measured);
+                results.draw(kind, &name, &measured.0);
                 pair.push(measured);
             }
-            let [naked, ours] = <[Measured; 2]>::try_from(pair).map_err(|_| "a pair has two sides")?;
+            let [(naked, _), (ours, of_batch)] =
+                <[(Measured, f64); 2]>::try_from(pair).map_err(|_| "a pair has two sides")?;
             results.add(&format!("naked producer, {what}"), (naked.rate, "/s"), Goal::None);
             results.add(&format!("producer, {what}"), (ours.rate, "/s"), Goal::None);
             let ratio = ours.rate / naked.rate;
@@ -73,6 +75,7 @@ pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Resul
                 (micros(ours.cpu_per_event), "µs"),
                 Goal::None,
             );
+            results.add(&format!("producer, {what}: a batch"), (of_batch, "events"), Goal::None);
             let broker = micros(ours.servers.broker);
             results.add(&format!("producer, {what}: processors of RabbitMQ per event"), (broker, "µs"), Goal::None);
             results.add(&format!("producer, {what}: memory"), (mib(ours.peak_memory), "MiB"), Goal::None);
@@ -81,8 +84,8 @@ pub(crate) async fn measure(ground: &Ground<'_>, results: &mut Results) -> Resul
     Ok(())
 }
 
-/// Ours.
-async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+/// Ours, and how many events a batch of it had.
+async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<(Measured, f64), BoxError> {
     let host = ground.node.virtual_host().await;
     let url = amqp_url(ground.node, &host);
     let folder = ground.folder.join(name);
@@ -93,35 +96,34 @@ async fn ours(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, B
     fleet.set([("DOCKBELL_WINDOW_MAX_EVENTS", together.as_str())]);
     fleet.set(ground.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     publish(&url, name, load).await?;
-    let (tally, counting) = count(&url, name, load, {
-        let run = name.to_owned();
-        move |batch: &[u8], _| events(batch, &run)
-    })
-    .await?;
+    let run = name.to_owned();
+    let counted = count(&url, name, load, move |batch: &[u8], _| events(batch, &run)).await?;
     let servers = Servers::watch(ground).await?;
     let producer = fleet.producer().await?;
-    let measured = watch(&tally, &[producer.id().ok_or("the producer has ended")?], 1.0).await?;
+    let measured = watch(&counted.tally, &[producer.id().ok_or("the producer has ended")?], 1.0).await?;
     let servers = servers.per(ground, load.events).await?;
-    drop(counting);
+    let of_batch = counted.events_of_batch(load);
+    drop(counted);
     producer.kill().await?;
     ground.node.remove_virtual_host(&host).await;
-    Ok(Measured { servers, ..measured })
+    Ok((Measured { servers, ..measured }, of_batch))
 }
 
 /// The same without windows.
-async fn naked(ground: &Ground<'_>, name: &str, load: Load) -> Result<Measured, BoxError> {
+async fn naked(ground: &Ground<'_>, name: &str, load: Load) -> Result<(Measured, f64), BoxError> {
     let host = ground.node.virtual_host().await;
     let url = amqp_url(ground.node, &host);
     publish(&url, name, load).await?;
     // A batch of it stands for as many events, whichever they were.
     let stands_for = move |_: &[u8], number: usize| (number * load.together..(number + 1) * load.together).collect();
-    let (tally, counting) = count(&url, name, load, stands_for).await?;
+    let counted = count(&url, name, load, stands_for).await?;
     let bare = start(&url, load.together)?;
-    let measured = watch(&tally, &[bare.id()?], 1.0).await?;
-    drop(counting);
+    let measured = watch(&counted.tally, &[bare.id()?], 1.0).await?;
+    let of_batch = counted.events_of_batch(load);
+    drop(counted);
     bare.kill().await?;
     ground.node.remove_virtual_host(&host).await;
-    Ok(measured)
+    Ok((measured, of_batch))
 }
 
 /// Starts one that publishes one of so many events.
@@ -141,30 +143,43 @@ async fn publish(url: &str, name: &str, load: Load) -> Result<(), BoxError> {
     backlog::publish_events(url, (load.repositories, load.together), (load.events, name)).await
 }
 
+/// What is published, as it is counted.
+struct Counted {
+    tally: Arc<Tally>,
+    batches: Arc<AtomicUsize>,
+    _counting: JoinSet<()>,
+}
+
+impl Counted {
+    #[expect(clippy::cast_precision_loss, reason = "a float counts far more of them exactly")]
+    fn events_of_batch(&self, load: Load) -> f64 {
+        load.events as f64 / self.batches.load(Ordering::Relaxed).max(1) as f64
+    }
+}
+
 /// Notes the events of every batch that is published, which `told` says of its body and its number.
 async fn count(
     url: &str,
     name: &str,
     load: Load,
     told: impl Fn(&[u8], usize) -> Vec<usize> + Send + 'static,
-) -> Result<(Arc<Tally>, JoinSet<()>), BoxError> {
+) -> Result<Counted, BoxError> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let mut batches = channel.basic_consume(BATCHES.into(), "count".into(), options, FieldTable::default()).await?;
-    let tally = Arc::new(Tally::new(name, load.events));
-    let (noted, mut counting) = (Arc::clone(&tally), JoinSet::new());
+    let (tally, counted) = (Arc::new(Tally::new(name, load.events)), Arc::new(AtomicUsize::new(0)));
+    let (noted, number, mut counting) = (Arc::clone(&tally), Arc::clone(&counted), JoinSet::new());
     counting.spawn(async move {
-        let (_connection, mut number) = (connection, 0);
+        let _connection = connection;
         while let Some(Ok(batch)) = batches.next().await {
             let now = Instant::now();
-            for event in told(&batch.data, number) {
+            for event in told(&batch.data, number.fetch_add(1, Ordering::Relaxed)) {
                 noted.note_event(event, now);
             }
-            number += 1;
         }
     });
-    Ok((tally, counting))
+    Ok(Counted { tally, batches: counted, _counting: counting })
 }
 
 fn sides() -> [Side; 2] {
@@ -174,7 +189,8 @@ fn sides() -> [Side; 2] {
         prefetch: PREFETCH.to_string(),
         body_bytes,
         broker: "1 connection to the broker with 1 channel that consumes and 1 that publishes",
-        at_once: "up to 512 publishes that wait for their confirmation".to_owned(),
+        at_once: "the bodies of ten events, or of one, as one; up to 512 publishes that wait for their confirmation"
+            .to_owned(),
         acks: "acknowledged up to the first that is not settled, every 1 ms",
         transport: "plain AMQP",
     };
