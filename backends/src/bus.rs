@@ -95,6 +95,28 @@ impl Received {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
+
+    /// The message is given up. Returns once it is durable among the dead letters, its reason with it.
+    pub async fn dead_letter(self, reason: impl Into<String> + Send) -> Result<(), BusError> {
+        let Self { id, headers, body, maybe_repeated, receipt: Receipt(mut settle) } = self;
+        let letter = Letter { id, headers, body, maybe_repeated, reason: reason.into() };
+        settle.settle(Settlement::DeadLetter(Box::new(letter))).await
+    }
+}
+
+/// A message that is to be given up, for an adapter that cannot look it up where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The id it was published with.
+    pub id: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+    /// Whether it may have been handed out, or published, before.
+    pub maybe_repeated: bool,
+    /// Why it is given up.
+    pub reason: String,
 }
 
 /// How much stands on a queue.
@@ -261,10 +283,7 @@ pub enum Settlement {
     /// It goes back to its queue.
     Requeue,
     /// It is given up and kept among the dead letters.
-    DeadLetter {
-        /// Why.
-        reason: String,
-    },
+    DeadLetter(Box<Letter>),
 }
 
 /// What an adapter does for a [`Receipt`]. Dropped before it has settled, the message comes back.
@@ -277,9 +296,6 @@ pub trait Settle: fmt::Debug + Send {
     fn ack_at_once(&mut self) -> Option<Result<(), BusError>> {
         None
     }
-
-    /// See [`Receipt::let_go`].
-    fn let_go(&mut self) {}
 }
 
 /// The duty to settle one message. Dropping it gives the message back to its queue.
@@ -291,12 +307,6 @@ impl Receipt {
     /// Wraps an adapter's receipt.
     pub fn new(settle: impl Settle + 'static) -> Self {
         Self(Box::new(settle))
-    }
-
-    /// The message will not be given up: what only that would take, as a copy of it, is held no longer. Giving it up
-    /// may fail from now on.
-    pub fn let_go(&mut self) {
-        self.0.let_go();
     }
 
     /// The message's work is durable elsewhere. Returns once the bus has taken note; a crash right after
@@ -311,10 +321,5 @@ impl Receipt {
     /// The message goes back to its queue at once.
     pub async fn requeue(mut self) -> Result<(), BusError> {
         self.0.settle(Settlement::Requeue).await
-    }
-
-    /// The message is given up. Returns once it is durable among the dead letters, its reason with it.
-    pub async fn dead_letter(mut self, reason: impl Into<String> + Send) -> Result<(), BusError> {
-        self.0.settle(Settlement::DeadLetter { reason: reason.into() }).await
     }
 }

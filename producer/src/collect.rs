@@ -130,7 +130,7 @@ impl Running {
     }
 
     /// Puts the events of a message into their windows.
-    async fn take(&mut self, mut message: Received) {
+    async fn take(&mut self, message: Received) {
         reach("delivered");
         let events = match self.reader.read(&message) {
             Ok(events) => events,
@@ -140,7 +140,6 @@ impl Running {
             return acknowledge(Some(message.receipt)).await;
         }
         self.collector.metrics.events_taken(events.len());
-        message.receipt.let_go();
         let shares = split(message.receipt, events.len(), message.maybe_repeated);
         for (event, share) in events.into_iter().zip(shares) {
             let (size, trace) = (weight(&event), self.collector.exports_traces.then(|| event.trace.clone()));

@@ -65,8 +65,8 @@ pub(crate) async fn acknowledge(receipt: Option<Receipt>) {
 
 /// Gives a message up: it is kept as a dead letter with its reason, or it comes back.
 pub(crate) async fn bury(message: Received, reason: String, metrics: &Metrics) {
-    let id = message.id;
-    match message.receipt.dead_letter(reason.clone()).await {
+    let id = message.id.clone();
+    match message.dead_letter(reason.clone()).await {
         Ok(()) => {
             metrics.dead_lettered();
             tracing::error!(message.id = id, reason, "a message is no event and is kept as a dead letter");

@@ -102,7 +102,7 @@ impl AmqpConsumer {
 
 fn hand_out(arrived: Arrived, permit: Option<OwnedSemaphorePermit>) -> Received {
     let Arrived { parcel, mut receipt } = arrived;
-    receipt.hold(&parcel, permit);
+    receipt.hold(permit);
     let Parcel { id, headers, body, maybe_repeated, .. } = parcel;
     Received { id, headers, body, maybe_repeated, receipt: Receipt::new(receipt) }
 }

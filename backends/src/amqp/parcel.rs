@@ -12,7 +12,7 @@ use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, MAX_SHORT_STRING_LENGTH, ShortString};
 
-use crate::bus::{Outgoing, PublishError};
+use crate::bus::{Letter, Outgoing, PublishError};
 
 const NOT_BEFORE: &str = "dockbell-not-before";
 const PUBLISHER: &str = "dockbell-publisher";
@@ -96,6 +96,12 @@ impl Parcel {
             death: own.death,
             is_bundle: own.is_bundle,
         }
+    }
+
+    /// A message that was handed out and is given up, and why.
+    pub(super) fn given_up(letter: Letter) -> (Self, String) {
+        let Letter { id, headers, body, maybe_repeated, reason } = letter;
+        (Self { id, headers, body, maybe_repeated, due: None, death: None, is_bundle: false }, reason)
     }
 
     pub(super) fn properties(&self) -> BasicProperties {

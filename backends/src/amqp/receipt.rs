@@ -7,14 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::bus::{BusError, Settle, Settlement};
+use crate::bus::{BusError, Letter, Settle, Settlement};
 
 use super::desk::{Call, Desk, Verdict};
 use super::parcel::Parcel;
 
 /// How long a message is held that cannot be given up now, so that it does not turn round and round.
 const PAUSE: Duration = Duration::from_secs(1);
-const LET_GO: &str = "the receipt does not know its message any more";
 
 /// What the members of a bundle have in common: its verdict is told when all of theirs are.
 #[derive(Debug)]
@@ -62,8 +61,6 @@ pub(super) struct AmqpReceipt {
     desk: Arc<Desk>,
     /// None once the verdict is told.
     way: Option<Way>,
-    /// What it takes to give the message up, as long as that may happen.
-    parcel: Option<Box<Parcel>>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -73,7 +70,7 @@ impl AmqpReceipt {
     }
 
     fn told_by(tag: u64, desk: Arc<Desk>, way: Way) -> Self {
-        Self { tag, desk, way: Some(way), parcel: None, permit: None }
+        Self { tag, desk, way: Some(way), permit: None }
     }
 
     /// Receipts for the members of a bundle, instead of the one for it.
@@ -85,9 +82,8 @@ impl AmqpReceipt {
         std::iter::repeat_with(receipt).take(members).collect()
     }
 
-    /// Keeps what it takes to give the message up, and the permit until it is settled.
-    pub(super) fn hold(&mut self, parcel: &Parcel, permit: Option<OwnedSemaphorePermit>) {
-        self.parcel = Some(Box::new(parcel.clone()));
+    /// Keeps the permit until the message is settled.
+    pub(super) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = permit;
     }
 
@@ -108,11 +104,11 @@ impl AmqpReceipt {
         }
     }
 
-    async fn bury(&mut self, reason: String) -> Result<(), BusError> {
+    async fn bury(&mut self, letter: Letter) -> Result<(), BusError> {
         if self.is_stale() {
             return Err(BusError::Stale);
         }
-        let parcel = self.parcel.as_deref().cloned().ok_or_else(|| BusError::Away(LET_GO.to_owned()))?;
+        let (parcel, reason) = Parcel::given_up(letter);
         if let Err(error) = self.desk.outbox.bury(self.desk.queue, parcel, reason).await {
             // The message goes back to its queue and comes again at once.
             tokio::time::sleep(PAUSE).await;
@@ -130,16 +126,12 @@ impl Settle for AmqpReceipt {
         match settlement {
             Settlement::Ack => self.tell(Verdict::Ack),
             Settlement::Requeue => self.tell(Verdict::Now(Call::Requeue)),
-            Settlement::DeadLetter { reason } => self.bury(reason).await,
+            Settlement::DeadLetter(letter) => self.bury(*letter).await,
         }
     }
 
     fn ack_at_once(&mut self) -> Option<Result<(), BusError>> {
         Some(self.tell(Verdict::Ack))
-    }
-
-    fn let_go(&mut self) {
-        self.parcel = None;
     }
 }
 

@@ -61,7 +61,7 @@ impl Settle for EmbeddedReceipt {
         let settled = match settlement {
             Settlement::Ack => self.ack().await,
             Settlement::Requeue => self.requeue(),
-            Settlement::DeadLetter { reason } => self.dead_letter(reason).await,
+            Settlement::DeadLetter(letter) => self.dead_letter(letter.reason).await,
         };
         settled.map_err(|failure| match failure {
             Failure::Closed => BusError::Stale,

@@ -67,7 +67,7 @@ pub(crate) async fn what_waits_together_is_one_message_of_the_broker(node: &Node
 /// A dead letter is the message alone, not the bundle it came in.
 async fn given_up_alone(bus: &Amqp, received: Received) {
     let id = received.id.clone();
-    received.receipt.dead_letter("it cannot be read".to_owned()).await.unwrap();
+    received.dead_letter("it cannot be read".to_owned()).await.unwrap();
     let letters = bus.dead_letters(0, 10).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id.as_str()).collect::<Vec<_>>(), [id]);
 }

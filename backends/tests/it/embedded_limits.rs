@@ -88,7 +88,7 @@ async fn an_ack_that_could_not_be_written_brings_its_message_back() {
     let again = take(&mut consumer).await;
     assert_eq!(again.id, "a");
     assert!(again.maybe_repeated);
-    let dead = again.receipt.dead_letter("poison").await;
+    let dead = again.dead_letter("poison").await;
     assert!(dead.is_err(), "a dead letter is awaited until it is durable");
     assert!(store.dead_letters(0, 1).await.unwrap().is_empty());
     let again = take(&mut consumer).await;

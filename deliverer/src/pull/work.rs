@@ -93,7 +93,7 @@ pub(super) async fn work(deliverer: &Deliverer, message: Received, surroundings:
             let queue = surroundings.queue;
             tracing::error!(message.id = message.id, queue = queue.as_str(), error = %error, "a message cannot be read and is kept as a dead letter");
             deliverer.settler.metrics.dead_lettered(queue);
-            message.receipt.dead_letter(error.to_string()).await
+            message.dead_letter(error.to_string()).await
         }
     };
     if let Err(error) = settled {

@@ -15,7 +15,7 @@ async fn give_up(bus: &Arc<dyn Bus>, queue: Queue, id: &str, reason: &str) {
     let message = Outgoing { headers: vec![("a".to_owned(), "b".to_owned())], ..outgoing(id, id) };
     bus.publish(queue, message).await.expect("a publish");
     let mut consumer = consume(bus, queue, 1).await;
-    next(&mut consumer).await.receipt.dead_letter(reason).await.expect("a dead letter");
+    next(&mut consumer).await.dead_letter(reason).await.expect("a dead letter");
 }
 
 /// A message that is given up leaves its queue and can be looked at, again and again, with what is known
