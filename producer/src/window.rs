@@ -5,6 +5,7 @@
 //! repeats is confirmed.
 
 mod identity;
+mod nanos;
 mod policy;
 mod recent;
 
@@ -13,11 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbell_proto::event::Event;
+use dockbell_proto::ids::SourceName;
 use dockbell_proto::names::{Registry, Repository};
 use dockbell_proto::order::Order;
 use jiff::Timestamp;
 
 use identity::{Identifier, Identities, Identity};
+use nanos::Nanos;
 use policy::MAX_BYTES;
 pub use policy::{PolicyError, WindowPolicy};
 use recent::Recent;
@@ -115,42 +118,40 @@ enum Place {
 #[derive(Debug)]
 struct Window<S> {
     number: u64,
-    opened: Moment,
+    opened: Nanos,
     opened_at: Timestamp,
-    deadline: Moment,
+    deadline: Nanos,
     /// When it is looked at for its deadline, which moves with every event: never later than it is due.
-    looked_at: Moment,
+    looked_at: Nanos,
     bytes: usize,
-    events: Vec<Event>,
-    identities: Vec<Identities>,
-    shares: Vec<S>,
+    held: Vec<Held<S>>,
 }
 
-/// An event on its way into a window.
-struct Arrival<S> {
+/// An event in a window. Most windows have one: so it is one piece of memory.
+#[derive(Debug)]
+struct Held<S> {
     event: Event,
     identities: Identities,
-    size: usize,
     share: S,
-}
-
-#[derive(Debug)]
-struct InFlight<S> {
-    identities: Vec<Identities>,
-    repeated: Vec<S>,
 }
 
 /// All open windows, and the memory of what has left.
 #[derive(Debug)]
 pub struct Windows<S> {
     policy: WindowPolicy,
-    open: HashMap<Arc<Key>, Window<S>>,
+    /// Boxed, because up to half of the places of a map are empty.
+    open: HashMap<Arc<Key>, Box<Window<S>>>,
     /// By when they are looked at.
-    deadlines: BTreeSet<(Moment, Arc<Key>)>,
+    deadlines: BTreeSet<(Nanos, Arc<Key>)>,
     identifier: Identifier,
-    in_flight: HashMap<u64, InFlight<S>>,
+    /// The events of closed windows that are not confirmed, by the number of the window.
+    in_flight: HashMap<u64, Vec<Identities>>,
+    /// The shares of what repeats an event of a window, open or in flight, by its number. Few windows have any.
+    repeated: HashMap<u64, Vec<S>>,
     seen: Recent<Identity, Place>,
     newest: Recent<Identity, Order>,
+    /// Whom the last event names.
+    names: Option<(SourceName, Registry)>,
     next_number: u64,
     held: usize,
     held_open: usize,
@@ -165,8 +166,10 @@ impl<S> Windows<S> {
             deadlines: BTreeSet::new(),
             identifier: Identifier::default(),
             in_flight: HashMap::new(),
+            repeated: HashMap::new(),
             seen: Recent::new(REMEMBERED, REMEMBERED_LIMIT),
             newest: Recent::new(REMEMBERED, REMEMBERED_LIMIT),
+            names: None,
             next_number: 0,
             held: 0,
             held_open: 0,
@@ -185,11 +188,12 @@ impl<S> Windows<S> {
 
     /// When to ask next whether a window is due to close: at the latest when one is.
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        self.deadlines.first().map(|(deadline, _)| Moment::from(*deadline))
     }
 
     /// Adds an event that adds `size` bytes to a batch, which came at `now`, by the wall clock at `wall`.
-    pub fn push(&mut self, event: Event, size: usize, share: S, (now, wall): (Moment, Timestamp)) -> Pushed<S> {
+    pub fn push(&mut self, mut event: Event, size: usize, share: S, (now, wall): (Moment, Timestamp)) -> Pushed<S> {
+        self.share_names(&mut event);
         let key = Key { registry: event.registry.clone(), repository: event.repository.clone() };
         let identities = self.identifier.identify(&event);
         let share = match self.seen.get(&identities.event, now).copied() {
@@ -205,15 +209,15 @@ impl<S> Windows<S> {
         self.held += 1;
         self.held_open += 1;
         self.seen.insert(identities.event, Place::Open, now);
-        let arrival = Arrival { event, identities, size, share };
+        let held = Held { event, identities, share };
         let (full, opened) = match self.open.get_mut(&key).map(|window| window.has_room_for(size)) {
             Some(true) => (None, None),
             Some(false) => (self.close(&key, CloseReason::Full), Some(self.next_number)),
             None => (None, Some(self.next_number)),
         };
         let is_full = match opened {
-            Some(_) => self.begin(key.clone(), arrival, (now, wall)),
-            None => self.add(&key, arrival, now),
+            Some(_) => self.begin(key.clone(), (held, size), (now, wall)),
+            None => self.add(&key, (held, size), now),
         };
         let closed = if is_full { self.close(&key, CloseReason::Full) } else { None };
         Pushed { closed: full.into_iter().chain(closed).collect(), stale: None, opened }
@@ -221,7 +225,7 @@ impl<S> Windows<S> {
 
     /// Closes every window that is due at `now`, the longest due first.
     pub fn close_due(&mut self, now: Moment) -> Vec<Closed<S>> {
-        let mut closed = Vec::new();
+        let (mut closed, now) = (Vec::new(), Nanos::from(now));
         while let Some((looked_at, key)) = self.deadlines.first().cloned().filter(|(looked_at, _)| *looked_at <= now) {
             let Some(window) = self.open.get_mut(&key) else {
                 // Every entry belongs to an open window.
@@ -235,7 +239,8 @@ impl<S> Windows<S> {
                 self.deadlines.insert(later);
                 continue;
             }
-            let waited = window.deadline.saturating_sub(window.opened) >= self.policy.max_wait();
+            let lasted = Moment::from(window.deadline).saturating_sub(window.opened.into());
+            let waited = lasted >= self.policy.max_wait();
             closed.extend(self.close(&key, if waited { CloseReason::MaxWait } else { CloseReason::Quiet }));
         }
         closed
@@ -268,22 +273,33 @@ impl<S> Windows<S> {
     /// so are those of the repetitions that came meanwhile, which are returned.
     pub fn confirmed(&mut self, number: u64, shares: usize) -> Vec<S> {
         let Some(in_flight) = self.in_flight.remove(&number) else { return Vec::new() };
-        for identities in &in_flight.identities {
+        for identities in &in_flight {
             self.seen.set(&identities.event, Place::Left);
         }
-        self.held -= shares + in_flight.repeated.len();
-        in_flight.repeated
+        let repeated = self.repeated.remove(&number).unwrap_or_default();
+        self.held -= shares + repeated.len();
+        repeated
+    }
+
+    /// Most events name the source and the registry that the one before named. They do not hold a copy each.
+    fn share_names(&mut self, event: &mut Event) {
+        match &self.names {
+            Some((source, registry)) if *source == event.source && *registry == event.registry => {
+                (event.source, event.registry) = (source.clone(), registry.clone());
+            }
+            _ => self.names = Some((event.source.clone(), event.registry.clone())),
+        }
     }
 
     /// Lets a repetition share the fate of what it repeats; if that has left, the share is returned.
     fn join(&mut self, key: &Key, place: Place, share: S) -> Option<S> {
-        let shares = match place {
-            Place::Open => self.open.get_mut(key).map(|window| &mut window.shares),
-            Place::InFlight(number) => self.in_flight.get_mut(&number).map(|in_flight| &mut in_flight.repeated),
+        let number = match place {
+            Place::Open => self.open.get(key).map(|window| window.number),
+            Place::InFlight(number) => self.in_flight.contains_key(&number).then_some(number),
             Place::Left => None,
         };
-        let Some(shares) = shares else { return Some(share) };
-        shares.push(share);
+        let Some(number) = number else { return Some(share) };
+        self.repeated.entry(number).or_default().push(share);
         self.held += 1;
         self.held_open += usize::from(place == Place::Open);
         None
@@ -295,52 +311,52 @@ impl<S> Windows<S> {
     }
 
     /// Opens a window; says whether it is full.
-    fn begin(&mut self, key: Key, arrival: Arrival<S>, (now, wall): (Moment, Timestamp)) -> bool {
-        let (number, deadline) = (self.next_number, self.policy.deadline(now, now));
+    fn begin(&mut self, key: Key, (held, size): (Held<S>, usize), (now, wall): (Moment, Timestamp)) -> bool {
+        let (number, deadline) = (self.next_number, Nanos::from(self.policy.deadline(now, now)));
         self.next_number += 1;
-        // Most windows have one event.
-        let Arrival { event, identities, size, share } = arrival;
         let window = Window {
             number,
-            opened: now,
+            opened: now.into(),
             opened_at: wall,
             deadline,
             looked_at: deadline,
             bytes: size,
-            events: vec![event],
-            identities: vec![identities],
-            shares: vec![share],
+            held: vec![held],
         };
         let key = Arc::new(key);
         self.deadlines.insert((deadline, Arc::clone(&key)));
-        self.open.insert(key, window);
+        self.open.insert(key, Box::new(window));
         self.policy.max_events() <= 1
     }
 
     /// Adds to an open window; says whether it is full.
-    fn add(&mut self, key: &Key, arrival: Arrival<S>, now: Moment) -> bool {
+    fn add(&mut self, key: &Key, (held, size): (Held<S>, usize), now: Moment) -> bool {
         let Some(window) = self.open.get_mut(key) else { return false };
         // Its deadline only moves back, so that it may stay where it is looked at.
-        window.deadline = self.policy.deadline(window.opened, now);
-        window.bytes += arrival.size;
-        window.events.push(arrival.event);
-        window.identities.push(arrival.identities);
-        window.shares.push(arrival.share);
-        window.events.len() >= self.policy.max_events()
+        window.deadline = self.policy.deadline(window.opened.into(), now).into();
+        window.bytes += size;
+        window.held.push(held);
+        window.held.len() >= self.policy.max_events()
     }
 
     fn close(&mut self, key: &Key, reason: CloseReason) -> Option<Closed<S>> {
         let (key, window) = self.open.remove_entry(key)?;
         self.deadlines.remove(&(window.looked_at, key));
-        let number = window.number;
-        for (event, identities) in window.events.iter().zip(&window.identities) {
+        let Window { number, opened, opened_at, deadline, held, .. } = *window;
+        let count = held.len();
+        let (mut events, mut all_identities) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut shares = Vec::with_capacity(count);
+        for Held { event, identities, share } in held {
             self.seen.set(&identities.event, Place::InFlight(number));
-            self.raise_newest(event, identities.tag, window.deadline);
+            self.raise_newest(&event, identities.tag, deadline.into());
+            events.push(event);
+            all_identities.push(identities);
+            shares.push(share);
         }
-        self.in_flight.insert(number, InFlight { identities: window.identities, repeated: Vec::new() });
-        let Window { opened, opened_at, events, shares, .. } = window;
+        shares.extend(self.repeated.remove(&number).into_iter().flatten());
+        self.in_flight.insert(number, all_identities);
         self.held_open -= shares.len();
-        Some(Closed { number, opened_at, opened, events, shares, reason })
+        Some(Closed { number, opened_at, opened: opened.into(), events, shares, reason })
     }
 
     fn raise_newest(&mut self, event: &Event, tag: Option<Identity>, now: Moment) {

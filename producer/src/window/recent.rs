@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use super::Moment;
+use super::nanos::Nanos;
 
 /// A map whose entries vanish `kept` after their last insertion, or when there are more than `limit`, the
 /// oldest first.
@@ -12,8 +13,8 @@ use super::Moment;
 pub(super) struct Recent<K, V> {
     kept: Duration,
     limit: usize,
-    entries: HashMap<K, (Moment, V)>,
-    ages: VecDeque<(Moment, K)>,
+    entries: HashMap<K, (Nanos, V)>,
+    ages: VecDeque<(Nanos, K)>,
 }
 
 impl<K: Clone + Eq + Hash, V> Recent<K, V> {
@@ -29,8 +30,9 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
 
     /// Sets the value of `key`, which starts its time anew.
     pub(super) fn insert(&mut self, key: K, value: V, now: Moment) {
-        self.entries.insert(key.clone(), (now, value));
-        self.ages.push_back((now, key));
+        let at = Nanos::from(now);
+        self.entries.insert(key.clone(), (at, value));
+        self.ages.push_back((at, key));
         self.expire(now);
     }
 
@@ -44,7 +46,7 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
     /// Drops what is too old or too much. A key stands in `ages` once per insertion; only the latest counts.
     fn expire(&mut self, now: Moment) {
         while let Some((at, key)) = self.ages.front() {
-            if *at + self.kept > now && self.ages.len() <= self.limit {
+            if Moment::from(*at) + self.kept > now && self.ages.len() <= self.limit {
                 break;
             }
             if self.entries.get(key).is_some_and(|(inserted, _)| inserted == at) {
