@@ -151,6 +151,11 @@ impl Receiver {
         lock(&self.state).scripts_by_path.entry(path.to_owned()).or_default().next.extend(answers);
     }
 
+    /// How many answers that were scripted for `path` are to come.
+    pub fn answers_left_at(&self, path: &str) -> usize {
+        lock(&self.state).scripts_by_path.get(path).map_or(0, |script| script.next.len())
+    }
+
     /// Answers every request to `path` like this once its other answers are used up.
     pub fn answer_always_at(&self, path: &str, answer: Answer) {
         lock(&self.state).scripts_by_path.entry(path.to_owned()).or_default().always = Some(answer);

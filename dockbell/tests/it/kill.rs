@@ -116,6 +116,22 @@ fn tag_sighting(request: &Recorded, made: &Made) -> Option<Sighting> {
     (request.answer != REFUSED).then(|| Sighting::of(request, vec![told]))
 }
 
+/// Returns when a process that has just started is to be killed. Some are as they start. Those that are to deliver have
+/// begun to, however long that takes.
+async fn live(receiver: &Receiver, is_to_deliver: bool, time: Duration) {
+    // So that deliveries wait for their next attempt when the kill comes. None is refused for long: whatever comes next
+    // meets what is left of the script.
+    if receiver.answers_left_at("/dockerhub") == 0 {
+        receiver.answer_at("/dockerhub", vec![REFUSED]);
+    }
+    if is_to_deliver {
+        let before = receiver.requests().len();
+        let delivers = async || (!receiver.requests_from(before).is_empty()).then_some(());
+        wait::until("a delivery of this life", delivers).await;
+    }
+    sleep(time).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_accepted_is_lost_in_two_hundred_kills_under_load() {
     let seed = SystemClock.now().as_microsecond().unsigned_abs();
@@ -140,26 +156,11 @@ async fn nothing_accepted_is_lost_in_two_hundred_kills_under_load() {
     for _ in 0..REPORTERS {
         reporting.spawn(Arc::clone(&reports).report(caller.clone()));
     }
-    let (mut seen, mut refusals) = (0, 0);
     for kill in 0..KILLS {
-        // So that deliveries wait for their next attempt when a kill comes. None is refused for long: whatever comes next
-        // meets what is left of the script.
-        if refusals == 0 {
-            receiver.answer_at("/dockerhub", vec![REFUSED]);
-            refusals = 1;
-        }
-        // Some die as they start. Others have begun to deliver, however long that takes.
-        if kill % 2 == 0 {
-            let delivers = async || (!receiver.requests_from(seen).is_empty()).then_some(());
-            wait::until("a delivery of this life", delivers).await;
-        }
-        sleep(Duration::from_millis(rng.random_range(0..LIFE_MS))).await;
+        live(&receiver, kill % 2 == 0, Duration::from_millis(rng.random_range(0..LIFE_MS))).await;
         dockbell.kill().await;
         dockbell = home.up().await;
         callers.send_replace(dockbell.caller.clone());
-        let arrived = receiver.requests_from(seen);
-        seen += arrived.len();
-        refusals -= arrived.iter().filter(|request| request.answer == REFUSED).count();
     }
     reports.is_over.store(true, Ordering::Relaxed);
     while let Some(ended) = reporting.join_next().await {

@@ -197,7 +197,7 @@ fn sides() -> [Side; 2] {
     let ours = Side {
         name: "producer",
         broker: "2 connections to the broker, of which 1 channel consumes and 1 publishes",
-        at_once: "up to 64 batches that wait for their confirmation".to_owned(),
+        at_once: "up to 1,000 batches that wait for their confirmation".to_owned(),
         acks: "acknowledged as the naked one, every 5 ms",
         ..naked.clone()
     };
