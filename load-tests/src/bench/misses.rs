@@ -43,7 +43,8 @@ pub(crate) async fn measure(ground: &Ground<'_>, many: &Many, results: &mut Resu
     ground.sink.behave(Vec::new());
     let bus = backlog::connect(&stage.url, NonZeroU16::MIN)?;
     let mut next = async |number: usize, round: &str| {
-        let batch = backlog::batch(&(format!("{TAG}{number}.{round}"), many.measured(number)));
+        // What an earlier pass delivered would not be delivered again: the store is the same.
+        let batch = backlog::batch(&(format!("{TAG}{number}.{name}.{round}"), many.measured(number)));
         let began = Instant::now();
         backlog::until_published(&bus, Queue::Deliveries, batch).await;
         let arrived = timeout(PATIENCE, arrivals.recv()).await.map_err(|_| "a delivery did not arrive")?;
