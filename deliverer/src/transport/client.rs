@@ -30,8 +30,8 @@ const IDLE_PER_HOST: usize = 16;
 /// How many clients of those who say otherwise about TLS are kept, and how long one that nobody uses.
 const OTHERS: u64 = 256;
 const OTHERS_KEPT: Duration = Duration::from_mins(5);
-/// The most that the head of an answer may have, in bytes: servers take half of it as the head of a request. A connection
-/// begins with a buffer of half of it.
+/// What is read of an answer at once, and the most that its head may have, in bytes: servers take half of it as the head
+/// of a request. Every connection holds so much.
 const BUFFER: usize = 16 * 1024;
 /// Receivers send some 20.
 const HEADERS_LIMIT: usize = 200;
@@ -109,7 +109,7 @@ fn client(dialler: Dialler, mut tls: ClientConfig, limit: Duration) -> Client {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_PER_HOST)
-        .http1_max_buf_size(BUFFER)
+        .http1_read_buf_exact_size(BUFFER)
         .http1_max_headers(HEADERS_LIMIT)
         .build(connector)
 }
